@@ -1,0 +1,121 @@
+// One resource at one gateway: where each unit of work goes, and whether it may start now. A unit of work is an HTTP request
+// or a database transaction. Sessions ask the gate at every unit's start and tell it at its end; the gate knows nothing of
+// protocols and nothing of risk.
+//
+// Lives on the gateway's one thread; nothing here is thread-safe. State that must survive a crash (table, hold, seal) is
+// persisted by the owner (see gateway.hpp) before a command is acknowledged.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "domain/gateway_report.hpp"
+#include "domain/route_table.hpp"
+
+namespace foreshadow::proxy {
+
+using Micros = std::chrono::microseconds;
+
+enum class Side { current, other };
+
+class Gate;
+
+// Leave to do one unit of work. Counts as in flight until destroyed; tell the result with finish() before that, or it is
+// counted as an error. Move-only.
+class Pass {
+ public:
+  Pass(Pass&&) noexcept;
+  Pass& operator=(Pass&&) noexcept;
+  ~Pass();
+
+  Side side() const { return side_; }
+  // A copy: the table may change while the work runs, the work stays where it began.
+  const Instance& target() const { return *target_; }
+  // Set when a copy of this unit should go to the shadow; the mirror must never make the unit wait.
+  const std::shared_ptr<const Instance>& mirror() const { return mirror_; }
+  std::size_t segment() const { return segment_; }
+  std::uint64_t epoch() const { return epoch_; }
+
+  void finish(bool ok, Micros took);
+
+ private:
+  friend class Gate;
+  Pass() = default;
+  Gate* gate_ = nullptr;
+  std::shared_ptr<const Instance> target_;
+  std::shared_ptr<const Instance> mirror_;
+  Side side_ = Side::current;
+  std::size_t segment_ = 0;
+  std::uint64_t epoch_ = 0;
+  bool finished_ = false;
+};
+
+// While it lives, its session is counted as unable to follow a handover.
+class UnmovableMark {
+ public:
+  UnmovableMark() = default;
+  UnmovableMark(UnmovableMark&&) noexcept;
+  UnmovableMark& operator=(UnmovableMark&&) noexcept;
+  ~UnmovableMark();
+
+ private:
+  friend class Gate;
+  Gate* gate_ = nullptr;
+  std::string reason_;
+};
+
+// Counts a connected client while it lives.
+class SessionMark {
+ public:
+  SessionMark() = default;
+  SessionMark(SessionMark&&) noexcept;
+  SessionMark& operator=(SessionMark&&) noexcept;
+  ~SessionMark();
+
+ private:
+  friend class Gate;
+  Gate* gate_ = nullptr;
+};
+
+struct MirrorResult {
+  bool dropped = false;
+  bool error = false;
+  bool mismatched = false;
+  Micros took{0};
+};
+
+class Gate {
+ public:
+  virtual ~Gate() = default;
+
+  // Waits while the resource is held or sealed (FIFO). Segment indices are those of the gateway's settings, in order.
+  // `sticky`: a hash that keeps one client on one side while the weight grows; 0 draws afresh each time.
+  // Errors: timeout (parked to the cap, or sealed too long: answer honestly that nothing was done), refused (too much parked).
+  virtual boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) = 0;
+  // The same without waiting: nothing if it would have to park.
+  virtual std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) = 0;
+
+  virtual SessionMark session() = 0;
+  virtual UnmovableMark unmovable(std::string reason) = 0;
+  virtual void mirrored(std::size_t segment, const MirrorResult& result) = 0;
+
+  // The table in force: for a session that wants to open its connection to the shadow ahead of time.
+  virtual const RouteTable& table() const = 0;
+
+ protected:
+  friend class Pass;
+  friend class UnmovableMark;
+  friend class SessionMark;
+  static Pass make_pass() { return Pass(); }
+  virtual void leave(Pass& pass) = 0;
+  virtual void finished(Pass& pass, bool ok, Micros took) = 0;
+  virtual void leave(const UnmovableMark& mark) = 0;
+  virtual void leave(const SessionMark& mark) = 0;
+};
+
+}  // namespace foreshadow::proxy
