@@ -1,0 +1,40 @@
+// What a gateway must know of one resource before the first client comes. Plain values, so that the configuration can be
+// read without the data plane's headers.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "domain/resource.hpp"
+
+namespace foreshadow::proxy {
+
+// Which work belongs to a segment. Every condition given must hold; the first segment that matches takes the work.
+// HTTP: "method" (comma-separated), "path" (exact, or a prefix ending in "/**"). PostgreSQL: "application_name", "user",
+// "database". An empty set matches everything.
+struct SegmentMatch {
+  SegmentId segment;
+  std::map<std::string, std::string> conditions;
+};
+
+struct ListenerSettings {
+  ResourceId resource;
+  std::string kind;
+  Endpoint listen;
+  std::vector<Segment> segments;
+  std::vector<SegmentMatch> matches;  // one per segment, same order
+  // What the gateway serves with until a controller says otherwise (epoch 0, version 0).
+  Instance primary;
+  int connections_max = 10'000;
+  Millis idle_timeout{60'000};
+  Millis header_timeout{10'000};
+  Millis upstream_timeout{30'000};
+  std::size_t header_bytes_max = 32 << 10;
+  std::size_t body_spool_max = 1 << 20;  // a body larger than this is not mirrored
+  int parked_max = 10'000;
+  std::map<std::string, std::string> options;  // the kind's own, already validated
+};
+
+}  // namespace foreshadow::proxy
