@@ -120,6 +120,8 @@ struct Effect {
   ResourceId resource;
   std::uint64_t term = 0;  // of the controller that started it; checked on the target host
   EffectBody body;
+  // Why decide wants it, with the numbers it rests on; for people, `explain` and the journal.
+  std::string why;
   friend bool operator==(const Effect&, const Effect&) = default;
 };
 

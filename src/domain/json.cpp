@@ -100,6 +100,7 @@ FS_JSON_FIELDS(HoldPolicy, lease, budget, park_max, attempts_max, retry_after)
 FS_JSON_FIELDS(BudgetPolicy, provisions_per_day, handovers_per_day, cooldown)
 FS_JSON_FIELDS(ThresholdBounds, shadowing_min, shadowing_max, critical_min, critical_max)
 FS_JSON_FIELDS(Policy, autonomy, approval_required, handover_enabled, shadowing, critical, hysteresis, recede_after,
+               shift_max,
                mirror_fraction, reverse_mirror_fraction, canary, hold, budget, bounds, provision_timeout,
                replicate_timeout, counterfactual_max, load_ratio_min, retirement, freeze_share)
 FS_JSON_FIELDS(SegmentRoute, segment, other_weight, mirror)
@@ -192,10 +193,11 @@ void get_variant(const json& j, Variant& body) {
 }  // namespace
 
 void to_json(json& j, const Effect& v) {
-  j = {{"id", v.id}, {"resource", v.resource}, {"term", v.term}};
+  j = {{"id", v.id}, {"resource", v.resource}, {"term", v.term}, {"why", v.why}};
   put_variant(j["body"], v.body);
 }
 void from_json(const json& j, Effect& v) {
+  j.at("why").get_to(v.why);
   j.at("id").get_to(v.id);
   j.at("resource").get_to(v.resource);
   j.at("term").get_to(v.term);

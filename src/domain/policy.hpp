@@ -61,6 +61,8 @@ struct Policy {
   ThresholdRule critical{0.8, std::chrono::minutes{5}};
   double hysteresis = 0.15;
   Millis recede_after{std::chrono::minutes{5}};  // calm for this long: the shadow is given back
+  // Most of a segment that moves before the handover: the rest stays, so that both sides can still be compared.
+  double shift_max = 0.5;
   double mirror_fraction = 1.0;
   double reverse_mirror_fraction = 1.0;
   CanaryPolicy canary;
