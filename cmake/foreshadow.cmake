@@ -60,6 +60,8 @@ function(foreshadow_library folder)
   endforeach()
   if(ARG_PCH AND sources)
     target_precompile_headers(foreshadow_${name} PRIVATE ${ARG_PCH})
+    # Without its time stamp a precompiled header is the same bytes each time, and ccache may answer for its users.
+    target_compile_options(foreshadow_${name} PRIVATE "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")
   endif()
 endfunction()
 
