@@ -80,6 +80,8 @@ struct Lifecycle {
   std::optional<Prediction> prediction;
   std::vector<SegmentProgress> segments;
   std::vector<Unmovable> unmovable;
+  std::vector<GatewayAck> gateways_seen;  // a new incarnation is told the table again
+  std::optional<Millis> lag;              // of the shadow, last known
   std::vector<Pending> pending;
 
   int attempts = 0;               // of the hold, or of the step being retried
@@ -91,6 +93,8 @@ struct Lifecycle {
   bool aborting = false;
   bool handover_wanted = false;  // an operator asked for it
   bool rolling_back = false;
+  bool forward_only = false;  // the old primary could not be started again: from here the way is on, not back
+  bool current_dead = false;  // seen dead by two views
 
   bool paused = false;
   Question asked = Question::none;

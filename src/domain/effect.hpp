@@ -125,6 +125,8 @@ struct Effect {
   friend bool operator==(const Effect&, const Effect&) = default;
 };
 
+// What names everything one Provision effect made, however often it is started.
+std::string provision_key(const ResourceId& resource, EffectId id);
 // "provision", "steer", ... as shown to people and written to the journal.
 const char* name_of(const EffectBody& body);
 // An act that cannot be taken back, or that moves who may write: its intent must be on disk before it starts.

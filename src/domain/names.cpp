@@ -19,6 +19,8 @@ const char* name_of(const EventBody& body) {
   return names[body.index()];
 }
 
+std::string provision_key(const ResourceId& resource, EffectId id) { return resource + "-" + std::to_string(id); }
+
 bool irreversible(const EffectBody& body) {
   return std::holds_alternative<Fence>(body) || std::holds_alternative<Promote>(body) ||
          std::holds_alternative<Revive>(body) || std::holds_alternative<Rejoin>(body) ||

@@ -1,0 +1,218 @@
+#include "decide/handover.hpp"
+
+#include <fmt/format.h>
+
+#include "base/assert.hpp"
+#include "decide/guardrails.hpp"
+#include "decide/lifecycle.hpp"
+#include "decide/routes.hpp"
+
+namespace foreshadow::decide {
+namespace {
+
+constexpr int fence_attempts_max = 3;
+constexpr Millis retry_pause{500};
+
+std::uint64_t next_epoch(const Lifecycle& l) { return l.epoch + 1; }
+
+void hold(Context& c, const std::string& why) {
+  c.enter(HandoverStep::holding);
+  c.l.acks.clear();
+  c.l.proof.clear();
+  c.start(Hold{next_epoch(c.l), c.l.policy.hold}, why);
+}
+
+void release(Context& c, const std::string& why) {
+  c.l.blocked_why = why;
+  c.enter(HandoverStep::releasing);
+  c.start(Release{next_epoch(c.l)}, why);
+}
+
+void revive(Context& c, const std::string& why) {
+  c.l.blocked_why = why;
+  c.enter(HandoverStep::reviving);
+  c.start(Revive{c.l.current, next_epoch(c.l)}, why);
+}
+
+void fence(Context& c, const std::string& why) {
+  c.enter(HandoverStep::fencing);
+  c.start(Fence{c.l.current, *c.l.shadow, next_epoch(c.l), c.l.acks}, why);
+}
+
+void promote(Context& c, const std::string& why) {
+  c.enter(HandoverStep::promoting);
+  c.start(Promote{c.l.current, *c.l.shadow, next_epoch(c.l), c.l.acks}, why);
+}
+
+// Who serves changes here, and only here.
+void switch_over(Context& c, const std::string& why) {
+  auto& l = c.l;
+  FS_ASSERT(l.shadow.has_value());
+  ++l.epoch;
+  l.old_primary = l.current;
+  l.current = *l.shadow;
+  l.shadow.reset();
+  l.segments.clear();
+  l.attempts = 0;
+  c.enter(HandoverStep::switching);
+  steer_if_changed(c, why);
+}
+
+// Pause and abort both mean: not now. They are honoured at every step that can still go back.
+bool told_to_stop(const Context& c) { return c.l.aborting || c.l.paused || c.state.paused; }
+
+std::string told_by(const Context& c) { return c.l.aborting ? "aborted by a person" : "paused by a person"; }
+
+}  // namespace
+
+void begin_handover(Context& c, const std::string& why) {
+  c.enter(Phase::handing_over);
+  c.l.handover_began = c.now;
+  c.l.handovers.push_back(c.now);
+  c.l.forward_only = false;
+  c.l.blocked_why.clear();
+  hold(c, why);
+}
+
+void advance_handover(Context& c) {
+  auto& l = c.l;
+  if (busy(l) || (l.retry_at && c.now < *l.retry_at)) return;
+  switch (l.step) {
+    case HandoverStep::holding:
+      // A retried attempt asks the guardrails again: the world has moved on since the first.
+      if (const auto refusal = may_not_hand_over(c.state, l, c.now); told_to_stop(c) || (refusal && l.attempts > 0)) {
+        l.blocked_why = refusal ? refusal->why : told_by(c);
+        leave_handover(c);
+      } else {
+        hold(c, fmt::format("attempt {}: {}", l.attempts + 1, l.blocked_why));
+      }
+      return;
+    case HandoverStep::fencing: return fence(c, "fence again: its result was not proven");
+    case HandoverStep::promoting: return promote(c, "promote again: past the point of no return, the answer was unknown");
+    case HandoverStep::switching: return steer_again(c, "switch again: a gateway had not acknowledged");
+    case HandoverStep::releasing: return release(c, l.blocked_why);
+    case HandoverStep::reviving: return revive(c, l.blocked_why);
+    case HandoverStep::none:
+    case HandoverStep::proving:
+    case HandoverStep::sealing:
+    case HandoverStep::checking:
+    case HandoverStep::rejoining: return;
+  }
+}
+
+void abort_handover(Context& c) {
+  c.l.aborting = true;
+  // A fence or a revival is let finish: half of one is worse than either end.
+  if (c.l.step == HandoverStep::holding || c.l.step == HandoverStep::proving || c.l.step == HandoverStep::sealing)
+    c.cancel_pending();
+}
+
+void on_hold(Context& c, const EffectDone& done) {
+  if (done.error) {
+    ++c.l.attempts;
+    return release(c, fmt::format("hold failed ({}): {}", to_string(done.error->code), done.error->what));
+  }
+  c.l.acks = done.acks;
+  if (told_to_stop(c)) return release(c, told_by(c));
+  c.enter(HandoverStep::proving);
+  c.start(ProveEqual{c.l.current, *c.l.shadow, next_epoch(c.l)}, "all gateways hold: " + done.detail);
+}
+
+void on_prove_equal(Context& c, const EffectDone& done) {
+  if (done.error) {
+    ++c.l.attempts;
+    return release(c, fmt::format("equality not proven ({}): {}", to_string(done.error->code), done.error->what));
+  }
+  c.l.proof = done.proof;
+  if (told_to_stop(c)) return release(c, told_by(c));
+  c.enter(HandoverStep::sealing);
+  c.start(Seal{next_epoch(c.l), c.l.acks}, "the shadow has everything: " + done.detail);
+}
+
+void on_seal(Context& c, const EffectDone& done) {
+  if (done.error) {
+    ++c.l.attempts;
+    return release(c, fmt::format("seal refused ({}): {}", to_string(done.error->code), done.error->what));
+  }
+  if (told_to_stop(c)) return release(c, told_by(c));
+  c.l.attempts = 0;
+  if (!c.l.resource.traits.fences) return switch_over(c, "sealed; data is shared, so the shadow serves from now on");
+  fence(c, "every gateway has sealed epoch " + std::to_string(next_epoch(c.l)));
+}
+
+void on_fence(Context& c, const EffectDone& done) {
+  auto& l = c.l;
+  if (done.error) {
+    if (++l.attempts < fence_attempts_max || l.forward_only) return c.retry_after(retry_pause);
+    c.page(fmt::format("{}: the old primary {} could not be proven fenced: {}", l.resource.id, l.current.id, done.error->what));
+    l.attempts = 0;
+    return revive(c, "the fence is not proven: " + done.error->what);
+  }
+  if (l.aborting && !l.forward_only) return revive(c, told_by(c));
+  l.attempts = 0;
+  c.enter(HandoverStep::checking);
+  c.start(CheckFenced{l.current, *l.shadow, l.proof}, done.detail);
+}
+
+void on_check_fenced(Context& c, const EffectDone& done) {
+  auto& l = c.l;
+  if (done.error) {
+    // Somebody committed past the proof, or nobody can tell: the shadow may lack an acknowledged write. Never forward.
+    l.proof.clear();
+    l.forward_only = false;
+    c.page(fmt::format("{}: handover given up after the fence: {}", l.resource.id, done.error->what));
+    return revive(c, done.error->what);
+  }
+  if (l.aborting && !l.forward_only) return revive(c, told_by(c));
+  promote(c, done.detail);
+}
+
+void on_promote(Context& c, const EffectDone& done) {
+  if (done.error) {
+    if (++c.l.attempts % 10 == 1)
+      c.page(fmt::format("{}: promotion of {} has not been confirmed: {}", c.l.resource.id, c.l.shadow->id, done.error->what));
+    return c.retry_after(retry_pause);
+  }
+  switch_over(c, done.detail);
+}
+
+void on_switch(Context& c, const EffectDone& done) {
+  auto& l = c.l;
+  if (done.error) {
+    if (++l.attempts % 10 == 0)
+      c.page(fmt::format("{}: a gateway does not take epoch {}: {}", l.resource.id, l.epoch, done.error->what));
+    if (done.error->code == Code::conflict) l.table = {};
+    return c.retry_after(Millis{100});
+  }
+  l.attempts = 0;
+  handed_over(c);
+}
+
+void on_release(Context& c, const EffectDone& done) {
+  auto& l = c.l;
+  if (done.error) {
+    if (++l.attempts % 20 == 0)
+      c.page(fmt::format("{}: a gateway does not answer the release: {}", l.resource.id, done.error->what));
+    return c.retry_after(retry_pause);
+  }
+  if (told_to_stop(c) || l.attempts == 0 || l.attempts >= l.policy.hold.attempts_max) return leave_handover(c);
+  c.enter(HandoverStep::holding);
+  c.retry_after(l.policy.hold.retry_after);
+}
+
+void on_revive(Context& c, const EffectDone& done) {
+  auto& l = c.l;
+  if (!done.error) {
+    l.attempts = 0;
+    return release(c, l.blocked_why + "; the old primary runs again");
+  }
+  c.page(fmt::format("{}: the old primary {} does not start again: {}", l.resource.id, l.current.id, done.error->what));
+  if (l.proof.empty()) return c.retry_after(Millis{2000});
+  // Equality was proven and every gateway is sealed: on is safe as soon as the fence is proven, and back is not to be had.
+  l.forward_only = true;
+  l.attempts = 0;
+  c.enter(HandoverStep::fencing);
+  c.retry_after(retry_pause);
+}
+
+}  // namespace foreshadow::decide
