@@ -29,7 +29,7 @@ class Gate;
 // counted as an error. Move-only.
 class Pass {
  public:
-  Pass(Pass&&) noexcept;
+  Pass(Pass&& other) noexcept;
   Pass& operator=(Pass&&) noexcept;
   ~Pass();
 
@@ -94,8 +94,10 @@ class Gate {
   virtual ~Gate() = default;
 
   // Waits while the resource is held or sealed (FIFO). Segment indices are those of the gateway's settings, in order.
+  // The index one past the last means that no segment matched: such work goes to the current side and is never mirrored.
   // `sticky`: a hash that keeps one client on one side while the weight grows; 0 draws afresh each time.
-  // Errors: timeout (parked to the cap, or sealed too long: answer honestly that nothing was done), refused (too much parked).
+  // Errors: timeout (parked to the cap, or sealed too long: answer honestly that nothing was done), refused (too much parked),
+  // cancelled (the gateway stops).
   virtual boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) = 0;
   // The same without waiting: nothing if it would have to park.
   virtual std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) = 0;
@@ -111,7 +113,14 @@ class Gate {
   friend class Pass;
   friend class UnmovableMark;
   friend class SessionMark;
-  static Pass make_pass() { return Pass(); }
+  // An implementation hands out leave only through these; what they return must not outlive the gate.
+  Pass make_pass(std::shared_ptr<const Instance> target, std::shared_ptr<const Instance> mirror, Side side,
+                 std::size_t segment, std::uint64_t epoch);
+  SessionMark make_session_mark();
+  UnmovableMark make_unmovable_mark(std::string reason);
+  static const std::string& reason_of(const UnmovableMark& mark) { return mark.reason_; }
+  static bool is_finished(const Pass& pass) { return pass.finished_; }
+  // Called once for each of them, when it ends.
   virtual void leave(Pass& pass) = 0;
   virtual void finished(Pass& pass, bool ok, Micros took) = 0;
   virtual void leave(const UnmovableMark& mark) = 0;

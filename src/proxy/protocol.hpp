@@ -14,8 +14,11 @@ namespace foreshadow::proxy {
 class Protocol {
  public:
   virtual ~Protocol() = default;
-  // Serves one client connection to its end. Never throws.
+  // Serves one client connection to its end. Never throws. At the end of a shutdown it is cancelled (asio's terminal
+  // cancellation) and must then end soon.
   virtual boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket client, Gate& gate) = 0;
+  // The gateway stops: end idle sessions now, busy ones after their unit of work. Whoever is left is cancelled later.
+  virtual void stop() {}
 };
 
 }  // namespace foreshadow::proxy

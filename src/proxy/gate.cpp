@@ -1,0 +1,92 @@
+#include "proxy/gate.hpp"
+
+#include <utility>
+
+namespace foreshadow::proxy {
+
+Pass::Pass(Pass&& other) noexcept
+    : gate_(std::exchange(other.gate_, nullptr)),
+      target_(std::move(other.target_)),
+      mirror_(std::move(other.mirror_)),
+      side_(other.side_),
+      segment_(other.segment_),
+      epoch_(other.epoch_),
+      finished_(other.finished_) {}
+
+Pass& Pass::operator=(Pass&& other) noexcept {
+  if (this == &other) return *this;
+  if (gate_) gate_->leave(*this);
+  gate_ = std::exchange(other.gate_, nullptr);
+  target_ = std::move(other.target_);
+  mirror_ = std::move(other.mirror_);
+  side_ = other.side_;
+  segment_ = other.segment_;
+  epoch_ = other.epoch_;
+  finished_ = other.finished_;
+  return *this;
+}
+
+Pass::~Pass() {
+  if (gate_) gate_->leave(*this);
+}
+
+void Pass::finish(bool ok, Micros took) {
+  if (!gate_ || finished_) return;
+  finished_ = true;
+  gate_->finished(*this, ok, took);
+}
+
+UnmovableMark::UnmovableMark(UnmovableMark&& other) noexcept
+    : gate_(std::exchange(other.gate_, nullptr)), reason_(std::move(other.reason_)) {}
+
+UnmovableMark& UnmovableMark::operator=(UnmovableMark&& other) noexcept {
+  if (this == &other) return *this;
+  if (gate_) gate_->leave(*this);
+  gate_ = std::exchange(other.gate_, nullptr);
+  reason_ = std::move(other.reason_);
+  return *this;
+}
+
+UnmovableMark::~UnmovableMark() {
+  if (gate_) gate_->leave(*this);
+}
+
+SessionMark::SessionMark(SessionMark&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+
+SessionMark& SessionMark::operator=(SessionMark&& other) noexcept {
+  if (this == &other) return *this;
+  if (gate_) gate_->leave(*this);
+  gate_ = std::exchange(other.gate_, nullptr);
+  return *this;
+}
+
+SessionMark::~SessionMark() {
+  if (gate_) gate_->leave(*this);
+}
+
+Pass Gate::make_pass(std::shared_ptr<const Instance> target, std::shared_ptr<const Instance> mirror, Side side,
+                     std::size_t segment, std::uint64_t epoch) {
+  Pass pass;
+  pass.gate_ = this;
+  pass.target_ = std::move(target);
+  pass.mirror_ = std::move(mirror);
+  pass.side_ = side;
+  pass.segment_ = segment;
+  pass.epoch_ = epoch;
+  return pass;
+}
+
+SessionMark Gate::make_session_mark() {
+  SessionMark mark;
+  mark.gate_ = this;
+  return mark;
+}
+
+UnmovableMark Gate::make_unmovable_mark(std::string reason) {
+  UnmovableMark mark;
+  mark.gate_ = this;
+  mark.reason_ = std::move(reason);
+  return mark;
+}
+
+}  // namespace foreshadow::proxy

@@ -1,0 +1,118 @@
+// The Gate of one resource: the table in force, who is parked, what is in flight, what clients felt. It decides nothing
+// by itself but the lapse of a lease. Commands come from the gateway, which makes them durable (see gate_state.hpp):
+// a table is written before put_in_force(), a seal after seal() and before it is acknowledged.
+//
+// Lives on one executor without parallelism; nothing here is thread-safe. Passes, marks and coroutines inside enter()
+// must have ended before it is destroyed; call close() before the executor's context goes.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.hpp"
+#include "domain/policy.hpp"
+#include "proxy/admission.hpp"
+#include "proxy/gate.hpp"
+#include "proxy/gate_state.hpp"
+#include "proxy/hold_machine.hpp"
+
+namespace foreshadow::proxy {
+
+struct GateSettings {
+  ResourceId resource;
+  std::vector<Segment> segments;
+  Instance primary;  // served until a table comes
+  int parked_max = 10'000;
+  std::uint64_t seed = 0;
+};
+
+// How requests outside every segment show in a report.
+inline constexpr const char* kUnmatchedSegment = "(unmatched)";
+
+class GateImpl final : public Gate {
+ public:
+  // Called once when a hold is complete (success), or will not be: timeout (over budget, everything was released),
+  // refused (sessions that cannot follow, or released meanwhile), cancelled (the gateway stops).
+  using HoldDone = std::function<void(Result<void>)>;
+
+  GateImpl(boost::asio::any_io_executor executor, GateSettings settings, std::optional<GateState> booted = std::nullopt);
+  ~GateImpl() override;
+
+  boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) override;
+  std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) override;
+  SessionMark session() override { return ++sessions_, make_session_mark(); }
+  UnmovableMark unmovable(std::string reason) override;
+  void mirrored(std::size_t segment, const MirrorResult& result) override;
+  const RouteTable& table() const override { return state_.table; }
+
+  // What the state would be with this table, for the disk; nothing if it is in force already. Errors as admit().
+  Result<std::optional<GateState>> propose(const RouteTable& table) const;
+  // Requires: propose() accepted it. A higher epoch ends a hold or a seal and lets parked work go.
+  void put_in_force(const RouteTable& table);
+  // Parks new work at once; `done` comes when nothing is in flight. Errors, and then `done` is never called: refused
+  // (sessions that cannot follow, listed), conflict (stale term or epoch, held for another epoch), invalid.
+  Result<void> hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done);
+  // Closes the old side. Errors as HoldMachine::seal, and conflict for a stale term or epoch.
+  Result<void> seal(std::uint64_t term, std::uint64_t next_epoch);
+  void unseal();
+  // What the state would be after a release, for the disk. Errors: conflict (stale term; held or sealed for another
+  // epoch; the epoch is already in force).
+  Result<GateState> propose_release(std::uint64_t term, std::uint64_t next_epoch) const;
+  void release(std::uint64_t term, std::uint64_t next_epoch);
+
+  // The current truth, as it belongs on disk.
+  GateState state() const;
+  // Gateway name and incarnation are the owner's to fill in.
+  GatewayReport report() const;
+  // Every parked session gets `cancelled`, every pending hold too, and nothing parks any more. For shutdown.
+  void close();
+
+ private:
+  using Now = HoldMachine::Now;
+  struct Waiter;
+  struct Route {
+    double other_weight = 0;
+    double mirror = 0;
+  };
+
+  Pass grant(std::size_t segment, std::uint64_t sticky);
+  void install(const RouteTable& table);
+  void raise_term(std::uint64_t term);
+  Result<void> check_term(std::uint64_t term, std::uint64_t next_epoch) const;
+  std::string unmovable_text() const;
+  // Lets the hold machine see the clock and what is in flight, acts on what it says, and re-arms the timer.
+  void advance();
+  void arm_timer();
+  void release_parked();
+  void answer_holds(const Result<void>& result);
+
+  void leave(Pass& pass) override;
+  void finished(Pass& pass, bool ok, Micros took) override;
+  void leave(const UnmovableMark& mark) override;
+  void leave(const SessionMark& mark) override;
+
+  boost::asio::any_io_executor executor_;
+  GateSettings settings_;
+  GateState state_;  // its hold and seal fields are unused: machine_ has them
+  std::vector<Route> routes_;
+  std::shared_ptr<const Instance> current_;
+  std::shared_ptr<const Instance> other_;
+  Random random_;
+  HoldMachine machine_;
+  std::optional<boost::asio::steady_timer> timer_;
+  std::vector<HoldDone> hold_done_;
+  std::list<Waiter*> parked_;
+  std::vector<SegmentStats> stats_;  // one per segment, then the unmatched
+  std::map<std::string, int> unmovable_;
+  int sessions_ = 0;
+  int in_flight_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace foreshadow::proxy
