@@ -34,6 +34,11 @@ SegmentProgress* progress_of(Lifecycle& l, const SegmentId& id) {
   return nullptr;
 }
 
+std::string key_of(const Lifecycle& l, const InstanceId& id) {
+  const auto it = l.ours.find(id);
+  return it == l.ours.end() ? std::string() : it->second;
+}
+
 void withdraw(Context& c, const std::string& why) {
   c.l.blocked_why = why;
   c.l.handover_wanted = false;
@@ -200,8 +205,9 @@ Outcome facts_of_watch(const Lifecycle& l, Time now, const std::string& why) {
   return facts;
 }
 
-void end_watch(Context& c, const std::string& why) {
+void end_watch(Context& c, const std::string& why, bool watched_out = false) {
   c.l.unlabelled = facts_of_watch(c.l, c.now, why);
+  c.l.unlabelled->watched_out = watched_out;
   c.enter(Phase::retiring);
   steer_if_changed(c, "the watch has ended: " + why);
 }
@@ -218,7 +224,7 @@ void advance_watching(Context& c) {
   if (!l.resource.traits.counterfactual) return end_watch(c, "this kind's old primary cannot be watched");
   if (l.old_died_at) return end_watch(c, "the old primary failed under the mirrored work");
   if (l.handover_ended && c.now - *l.handover_ended >= l.policy.counterfactual_max)
-    return end_watch(c, "watched to the end");
+    return end_watch(c, "watched to the end", true);
 }
 
 void advance_retiring(Context& c) {
@@ -231,7 +237,7 @@ void advance_retiring(Context& c) {
     l.standby = l.old_primary;
     return settle(c);
   }
-  c.start(Retire{*l.old_primary, true}, alive ? "the policy rebuilds the old primary" : "the old primary is dead: rebuild it");
+  c.start(Retire{*l.old_primary, l.current, key_of(l, l.old_primary->id), true}, alive ? "the policy rebuilds the old primary" : "the old primary is dead: rebuild it");
 }
 
 void advance_withdrawing(Context& c) {
@@ -239,7 +245,7 @@ void advance_withdrawing(Context& c) {
   steer_if_changed(c, l.blocked_why);
   if (busy(l) || !steered(l)) return;
   if (l.shadow && l.ours.contains(l.shadow->id)) {
-    c.start(Retire{*l.shadow, false}, l.blocked_why);
+    c.start(Retire{*l.shadow, l.current, key_of(l, l.shadow->id), false}, l.blocked_why);
     return;
   }
   settle(c);

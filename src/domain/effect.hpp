@@ -102,8 +102,9 @@ struct Rejoin {
 // Gives an instance back (destroys only what our journal created), or rebuilds it from its base configuration.
 struct Retire {
   Instance instance;
+  Instance serving;  // who serves now: never the one that is retired
+  std::string key;   // the provisioning key it was made under; empty: not ours, so never destroyed
   bool rebuild = false;
-  // Nobody serves from it: decide says so, act checks.
   friend bool operator==(const Retire&, const Retire&) = default;
 };
 // Tells a person; never fails the loop.

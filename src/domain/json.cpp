@@ -115,8 +115,9 @@ FS_JSON_FIELDS(GatewayAck, gateway, incarnation)
 FS_JSON_FIELDS(HorizonScore, horizon, score, low, high)
 FS_JSON_FIELDS(Reason, signal, score, value, limit, time_to_limit, text)
 FS_JSON_FIELDS(Outlook, resource, at, known, scores, reasons, drift, handover_helps, degraded, time_to_limit)
-FS_JSON_FIELDS(Outcome, resource, epoch, predicted_at, score, horizon, handover_ended_at, failed_at, load_ratio, verdict, why)
-FS_JSON_FIELDS(Tuning, resource, shadowing_threshold, critical_threshold, resolved, why)
+FS_JSON_FIELDS(Outcome, resource, epoch, predicted_at, score, horizon, handover_ended_at, failed_at, load_ratio, watched_out,
+               verdict, why)
+FS_JSON_FIELDS(Tuning, resource, shadowing_threshold, critical_threshold, resolved, resolved_at_move, why)
 FS_JSON_FIELDS(SegmentEvidence, segment, current_requests, current_errors, current_slow, other_requests, other_errors,
                other_slow, mirrored, mirror_errors, mirror_slow, mirror_mismatched, mirror_dropped)
 
@@ -148,7 +149,7 @@ FS_JSON_FIELDS(Promote, primary, shadow, next_epoch, acks)
 FS_JSON_FIELDS(Release, next_epoch)
 FS_JSON_FIELDS(Revive, primary, next_epoch)
 FS_JSON_FIELDS(Rejoin, old_primary, primary)
-FS_JSON_FIELDS(Retire, instance, rebuild)
+FS_JSON_FIELDS(Retire, instance, serving, key, rebuild)
 FS_JSON_FIELDS(Page, text)
 
 FS_JSON_FIELDS(Started, term, version)

@@ -21,6 +21,7 @@ struct Outcome {
   Time handover_ended_at;
   std::optional<Time> failed_at;  // the old primary's failure
   double load_ratio = 0;          // mirrored to live work while watching
+  bool watched_out = false;       // watched for as long as the policy asks
   Verdict verdict = Verdict::censored;
   std::string why;
   friend bool operator==(const Outcome&, const Outcome&) = default;
@@ -32,6 +33,7 @@ struct Tuning {
   double shadowing_threshold = 0.5;
   double critical_threshold = 0.8;
   int resolved = 0;  // outcomes it rests on (censored ones do not count)
+  int resolved_at_move = 0;  // how many there were when a threshold last moved
   std::string why;
   friend bool operator==(const Tuning&, const Tuning&) = default;
 };

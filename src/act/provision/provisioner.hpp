@@ -27,6 +27,13 @@ class Provisioner {
   // What would be done, for `foreshadow plan`. Changes nothing.
   virtual Result<std::string> plan(const ProvisionRequest& request, std::stop_token stop) = 0;
   virtual Result<Instance> provision(const ProvisionRequest& request, const Progress& progress, std::stop_token stop) = 0;
+  // Makes a dead old primary anew from its base configuration, as a standby-to-be of `serving`. Not every way of
+  // provisioning can: then refused, and a person does it.
+  virtual Result<Instance> rebuild(const ProvisionRequest& request, const Instance& instance, const Instance& serving,
+                                   const Progress& progress, std::stop_token stop) {
+    (void)request, (void)serving, (void)progress, (void)stop;
+    return fail(Code::refused, "no rebuild command is configured, so " + instance.id + " is left to a person");
+  }
   // Destroys what `provision` made under this key. Refuses anything whose identity it cannot confirm.
   virtual Result<void> destroy(const ProvisionRequest& request, const Instance& instance, std::stop_token stop) = 0;
 };
