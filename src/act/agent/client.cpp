@@ -1,0 +1,152 @@
+#include "act/agent/client.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "domain/json.hpp"
+#include "io/rpc.hpp"
+
+namespace foreshadow::act {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+// Longer than the agent's own deadline for each step, so that its reason reaches us instead of our timeout.
+constexpr Millis kLook = 10s;
+constexpr Millis kStep = 60s;
+constexpr Millis kStart = 5min;    // a revive replays WAL
+constexpr Millis kRejoin = 30min;  // a rewind copies what differs
+
+json authority(const Authority& who) { return {{"resource", who.resource}, {"term", who.term}, {"epoch", who.epoch}}; }
+
+class Caller {
+ public:
+  explicit Caller(AgentAddress address) : address_(std::move(address)) {}
+
+  Result<json> ask(const char* verb, json request, Millis timeout, std::stop_token stop) const {
+    request["verb"] = verb;
+    request["kind"] = address_.kind;
+    request["options"] = address_.options;
+    auto answer = io::rpc_call(address_.socket_path, request, timeout, std::move(stop));
+    if (!answer && answer.error().code == Code::unreachable)
+      return fail(Code::unreachable, "no agent answers: " + answer.error().what);
+    return answer;
+  }
+
+ private:
+  AgentAddress address_;
+};
+
+// A wrong type here means an agent of another version.
+template <class T>
+Result<T> as(Result<json> answer) {
+  if (!answer) return tl::make_unexpected(std::move(answer).error());
+  return decode<T>(*answer);
+}
+
+class RemotePromoter final : public Promoter {
+ public:
+  explicit RemotePromoter(AgentAddress address) : caller_(std::move(address)) {}
+
+  Result<std::string> prove_equal(const Authority& who, const Instance& primary, const Instance& shadow,
+                                  std::stop_token stop) override {
+    return as<std::string>(
+        caller_.ask("prove_equal", {{"who", authority(who)}, {"primary", primary}, {"shadow", shadow}}, kStep, stop));
+  }
+  Result<std::string> fence(const Authority& who, const Instance& primary, const Instance& shadow,
+                            std::stop_token stop) override {
+    return as<std::string>(
+        caller_.ask("fence", {{"who", authority(who)}, {"primary", primary}, {"shadow", shadow}}, kStep, stop));
+  }
+  Result<std::string> check_fenced(const Authority& who, const Instance& primary, const Instance& shadow,
+                                   const std::string& proof, std::stop_token stop) override {
+    return as<std::string>(caller_.ask(
+        "check_fenced", {{"who", authority(who)}, {"primary", primary}, {"shadow", shadow}, {"proof", proof}}, kStep,
+        stop));
+  }
+  Result<std::string> promote(const Authority& who, const Instance& shadow, std::stop_token stop) override {
+    return as<std::string>(caller_.ask("promote", {{"who", authority(who)}, {"instance", shadow}}, kStep, stop));
+  }
+  Result<bool> writable(const Instance& instance, std::stop_token stop) override {
+    return as<bool>(caller_.ask("writable", {{"instance", instance}}, kLook, stop));
+  }
+  Result<std::string> revive(const Authority& who, const Instance& primary, std::stop_token stop) override {
+    return as<std::string>(caller_.ask("revive", {{"who", authority(who)}, {"instance", primary}}, kStart, stop));
+  }
+  Result<std::string> rejoin(const Authority& who, const Instance& old_primary, const Instance& primary,
+                             std::stop_token stop) override {
+    return as<std::string>(caller_.ask(
+        "rejoin", {{"who", authority(who)}, {"instance", old_primary}, {"primary", primary}}, kRejoin, stop));
+  }
+
+ private:
+  Caller caller_;
+};
+
+class RemoteReplicator final : public Replicator {
+ public:
+  explicit RemoteReplicator(AgentAddress address) : caller_(std::move(address)) {}
+
+  Result<std::string> follow(const Instance& primary, const Instance& shadow, Millis timeout, const Progress& progress,
+                             std::stop_token stop) override {
+    const json request{{"primary", primary}, {"shadow", shadow}, {"timeout_ms", timeout}};
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    std::string told;
+    for (;;) {
+      // The agent answers when something has changed, or after a moment: this loop does not spin.
+      auto answer = caller_.ask("follow", request, kLook, stop);
+      if (!answer) {
+        if (answer.error().code == Code::cancelled) abandon(shadow);
+        return tl::make_unexpected(std::move(answer).error());
+      }
+      try {
+        const std::string detail = answer->at("detail");
+        if (answer->at("state") == "done") return detail;
+        if (progress && detail != told) progress(answer->at("fraction"), told = detail);
+      } catch (const json::exception& e) {
+        return fail(Code::invalid, std::string("the agent's answer to follow: ") + e.what());
+      }
+      if (std::chrono::steady_clock::now() >= deadline + kLook) {
+        abandon(shadow);
+        return fail(Code::timeout, "the shadow was not ready in time");
+      }
+    }
+  }
+  Result<ReplicaState> state(const Instance& primary, const Instance& shadow, std::stop_token stop) override {
+    FS_TRY(answer, caller_.ask("replica_state", {{"primary", primary}, {"shadow", shadow}}, kLook, stop));
+    try {
+      return ReplicaState{.following = answer.at("following"),
+                          .lag = answer.at("lag_ms").get<std::optional<Millis>>(),
+                          .lag_bytes = answer.at("lag_bytes").get<std::optional<std::uint64_t>>(),
+                          .detail = answer.at("detail")};
+    } catch (const json::exception& e) {
+      return fail(Code::invalid, std::string("the agent's answer to replica_state: ") + e.what());
+    }
+  }
+  Result<void> forget(const Instance& primary, const Instance& shadow, std::stop_token stop) override {
+    FS_TRY(answer, caller_.ask("forget", {{"primary", primary}, {"shadow", shadow}}, kStep, stop));
+    static_cast<void>(answer);
+    return {};
+  }
+
+ private:
+  // Told to stop ourselves, we still say so to the agent: a base copy nobody wants loads a dying primary.
+  void abandon(const Instance& shadow) {
+    const auto answer = caller_.ask("abandon", {{"shadow", shadow}}, kLook, {});
+    static_cast<void>(answer);  // if it is not heard, the job's lease ends it
+  }
+
+  Caller caller_;
+};
+
+}  // namespace
+
+std::unique_ptr<Replicator> remote_replicator(AgentAddress address) {
+  return std::make_unique<RemoteReplicator>(std::move(address));
+}
+std::unique_ptr<Promoter> remote_promoter(AgentAddress address) {
+  return std::make_unique<RemotePromoter>(std::move(address));
+}
+
+}  // namespace foreshadow::act
