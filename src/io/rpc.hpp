@@ -14,13 +14,13 @@
 
 namespace foreshadow::io {
 
-// One call on a fresh connection; blocks. Errors: unreachable (nobody listens), timeout (sent, so it may have happened),
-// cancelled, or the error the other side answered.
+// One call on a fresh connection; blocks. Errors: unreachable (nobody listens), timeout (sent, so it may have
+// happened), cancelled, or the error the other side answered.
 Result<nlohmann::json> rpc_call(const std::string& socket_path, const nlohmann::json& request, Millis timeout,
                                 std::stop_token stop = {});
 
-// Serves on threads of its own, at most `connections_max` at once (more are told so and closed). The handler may be called
-// from several threads at the same time.
+// Serves on threads of its own, at most `connections_max` at once (more are told so and closed). The handler may be
+// called from several threads at the same time.
 class RpcServer {
  public:
   using Handler = std::function<Result<nlohmann::json>(const nlohmann::json& request)>;

@@ -1,5 +1,6 @@
 // Runs a program: an argument vector, never a shell; a clean environment; a deadline; its own process group, which is
-// killed as a whole. The child dies with us (PR_SET_PDEATHSIG), so that a stale controller leaves nothing acting behind.
+// killed as a whole. The child dies with us (PR_SET_PDEATHSIG), so that a stale controller leaves nothing acting
+// behind.
 #pragma once
 
 #include <sys/types.h>
@@ -40,7 +41,8 @@ struct Finished {
   Millis took{0};
 };
 
-// Blocks the calling thread. Errors: unreachable (no such program), timeout, cancelled, io. A non-zero exit is not an error.
+// Blocks the calling thread. Errors: unreachable (no such program), timeout, cancelled, io. A non-zero exit is not an
+// error.
 Result<Finished> run(const Command& command, std::stop_token stop = {});
 
 }  // namespace foreshadow::io
