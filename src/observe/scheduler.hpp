@@ -55,8 +55,9 @@ class Scheduler {
  private:
   struct Job;
   struct Shared;
-  void retire(std::shared_ptr<Job> job);
-  std::shared_ptr<Shared> shared_;
+  static void stop(Job& job);
+  static void await(Job& job);
+  std::unique_ptr<Shared> shared_;
 };
 
 }  // namespace foreshadow::observe
