@@ -151,7 +151,7 @@ void on_fence(Context& c, const EffectDone& done) {
   if (l.aborting && !l.forward_only) return revive(c, told_by(c));
   l.attempts = 0;
   c.enter(HandoverStep::checking);
-  c.start(CheckFenced{l.current, *l.shadow, l.proof}, done.detail);
+  c.start(CheckFenced{l.current, *l.shadow, l.proof, next_epoch(l)}, done.detail);
 }
 
 void on_check_fenced(Context& c, const EffectDone& done) {

@@ -216,7 +216,7 @@ void advance_watching(Context& c) {
   auto& l = c.l;
   if (l.step == HandoverStep::rejoining) {
     if (busy(l) || (l.retry_at && c.now < *l.retry_at)) return;
-    c.start(Rejoin{*l.old_primary, l.current}, "try again to make the old primary follow");
+    c.start(Rejoin{*l.old_primary, l.current, l.epoch}, "try again to make the old primary follow");
     return;
   }
   steer_if_changed(c, "mirror the other way: will the predicted failure come?");
@@ -345,7 +345,7 @@ void handed_over(Context& c) {
   c.enter(Phase::watching);
   if (!l.resource.traits.fences) return;
   c.enter(HandoverStep::rejoining);
-  c.start(Rejoin{*l.old_primary, l.current}, "the old primary becomes a standby and receives the same writes");
+  c.start(Rejoin{*l.old_primary, l.current, l.epoch}, "the old primary becomes a standby and receives the same writes");
 }
 
 void advance(Context& c) {

@@ -72,6 +72,7 @@ struct CheckFenced {
   Instance primary;
   Instance shadow;
   std::string proof;
+  std::uint64_t next_epoch = 0;
   friend bool operator==(const CheckFenced&, const CheckFenced&) = default;
 };
 // Makes the shadow writable. The point of no return. After an error the answer is unknown: ask before going on.
@@ -97,6 +98,7 @@ struct Revive {
 struct Rejoin {
   Instance old_primary;
   Instance primary;
+  std::uint64_t epoch = 0;  // in which `primary` serves
   friend bool operator==(const Rejoin&, const Rejoin&) = default;
 };
 // Gives an instance back (destroys only what our journal created), or rebuilds it from its base configuration.

@@ -79,15 +79,10 @@ struct Doer {
     return told(ports.promoter->fence(authority(e.next_epoch), e.primary, e.shadow, stop));
   }
   EffectDone operator()(const CheckFenced& e) const {
-    return told(ports.promoter->check_fenced(authority(0), e.primary, e.shadow, e.proof, stop));
+    return told(ports.promoter->check_fenced(authority(e.next_epoch), e.primary, e.shadow, e.proof, stop));
   }
   EffectDone operator()(const Promote& e) const {
-    // After an error the answer is unknown, and a repeated start is usual after a crash: the world is asked first.
-    if (auto writable = ports.promoter->writable(e.shadow, stop); writable && *writable) {
-      EffectDone done;
-      done.detail = e.shadow.id + " is writable already";
-      return done;
-    }
+    if (auto same = same_gateways(e.acks); !same) return done_or(same, "");
     return told(ports.promoter->promote(authority(e.next_epoch), e.shadow, stop));
   }
   EffectDone operator()(const Release& e) const {
@@ -97,7 +92,7 @@ struct Doer {
     return told(ports.promoter->revive(authority(e.next_epoch), e.primary, stop));
   }
   EffectDone operator()(const Rejoin& e) const {
-    return told(ports.promoter->rejoin(authority(0), e.old_primary, e.primary, stop));
+    return told(ports.promoter->rejoin(authority(e.epoch), e.old_primary, e.primary, stop));
   }
   EffectDone operator()(const Retire& e) const {
     if (e.instance.id == e.serving.id || e.instance.endpoint == e.serving.endpoint)
