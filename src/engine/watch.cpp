@@ -1,0 +1,181 @@
+#include "engine/watch.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <set>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace foreshadow::engine {
+namespace {
+
+// Mirrored and live work since `before`, over the gateways whose process is still the same.
+double load_ratio(const std::vector<GatewayReport>& before, const std::vector<GatewayReport>& now) {
+  double live = 0, mirrored = 0;
+  for (const auto& report : now) {
+    const auto old = std::find_if(before.begin(), before.end(), [&](const GatewayReport& b) {
+      return b.gateway == report.gateway && b.incarnation == report.incarnation;
+    });
+    for (const auto& segment : report.segments) {
+      double live_before = 0, mirrored_before = 0;
+      if (old != before.end())
+        for (const auto& s : old->segments)
+          if (s.segment == segment.segment) {
+            live_before = static_cast<double>(s.current.requests);
+            mirrored_before = static_cast<double>(s.mirror.sent);
+          }
+      live += static_cast<double>(segment.current.requests) - live_before;
+      mirrored += static_cast<double>(segment.mirror.sent) - mirrored_before;
+    }
+  }
+  return live > 0 ? mirrored / live : 0;
+}
+
+}  // namespace
+
+Standing standing_of(const decide::Lifecycle& l) {
+  Standing s;
+  s.current = l.current;
+  s.shadow = l.shadow;
+  s.old_primary = l.old_primary;
+  s.watching_old = l.phase == Phase::watching && l.step == HandoverStep::none;
+  s.traits = l.resource.traits;
+  s.canary = l.policy.canary;
+  const std::set<Millis> horizons{l.policy.shadowing.horizon, l.policy.critical.horizon};
+  s.horizons.assign(horizons.begin(), horizons.end());
+  return s;
+}
+
+Watch::Watch(ResourceId resource, WatchSettings settings, Parts parts)
+    : resource_(std::move(resource)), settings_(std::move(settings)), parts_(std::move(parts)) {}
+
+Watch::~Watch() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+  for (const auto& [instance, ids] : sources_)
+    for (const auto id : ids) parts_.scheduler.remove(id);
+}
+
+void Watch::follow(const Standing& standing) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (thread_.joinable() && standing_ == standing) return;
+    standing_ = standing;
+  }
+  add_sources(standing);
+  if (!thread_.joinable()) thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+}
+
+void Watch::add_sources(const Standing& standing) {
+  std::map<InstanceId, const Instance*> wanted{{standing.current.id, &standing.current}};
+  if (standing.shadow) wanted.emplace(standing.shadow->id, &*standing.shadow);
+  if (standing.old_primary) wanted.emplace(standing.old_primary->id, &*standing.old_primary);
+  for (auto it = sources_.begin(); it != sources_.end();) {
+    if (wanted.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    for (const auto id : it->second) parts_.scheduler.remove(id);
+    it = sources_.erase(it);
+  }
+  for (const auto& [id, instance] : wanted) {
+    if (sources_.contains(id)) continue;
+    auto& ids = sources_[id];
+    for (auto& source : parts_.kind.sources(*instance, parts_.options))
+      ids.push_back(parts_.scheduler.add(resource_, std::move(source), {settings_.interval, settings_.stale_after}));
+  }
+}
+
+void Watch::run(std::stop_token stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  auto next = std::chrono::steady_clock::now();
+  while (!stop.stop_requested()) {
+    Standing standing;
+    {
+      const std::lock_guard lock(mutex_);
+      standing = standing_;
+    }
+    tell_evidence(standing, stop);
+    tell_instances(standing, stop);
+    look(standing, stop);
+    // A look that took longer than the interval is not caught up with: the next one starts afresh.
+    next = std::max(next + settings_.interval, std::chrono::steady_clock::now());
+    std::unique_lock lock(mutex);
+    wake.wait_until(lock, stop, next, [] { return false; });
+  }
+}
+
+void Watch::tell_evidence(const Standing& standing, std::stop_token stop) {
+  const auto reports = parts_.steer->report(resource_, stop);
+  const auto now = parts_.clock.now();
+  if (reports) {
+    const observe::Sides sides{standing.current.id, standing.shadow      ? std::optional(standing.shadow->id)
+                                                    : standing.old_primary ? std::optional(standing.old_primary->id)
+                                                                           : std::nullopt};
+    parts_.store.append(resource_, statistics_.update(*reports, sides, now), now, now);
+  }
+  // A gateway that does not answer simply adds no evidence; that it is missing shows in the list of those that did.
+  auto evidence = observe::evidence_between(reports_, reports ? *reports : std::vector<GatewayReport>{}, standing.canary);
+  if (standing.shadow && standing.traits.fences) {
+    const auto state = parts_.replicator->state(standing.current, *standing.shadow, stop);
+    lag_ = state && state->following ? state->lag : std::nullopt;
+    evidence.lag = lag_;
+  }
+  if (reports) reports_ = *reports;
+  parts_.post(Event{{}, resource_, std::move(evidence)});
+}
+
+std::optional<bool> Watch::reading(const InstanceId& instance, const std::string& signal) const {
+  const auto sample = parts_.store.latest(resource_, instance, signal);
+  if (!sample || parts_.clock.now() - sample->at > settings_.stale_after) return std::nullopt;
+  return sample->value > 0.5;
+}
+
+void Watch::tell_instances(const Standing& standing, std::stop_token stop) {
+  // Two views: what the kernel says of the process, and what a fresh connection finds. Either alone is not enough.
+  const auto process = reading(standing.current.id, "process_up");
+  const auto probe = reading(standing.current.id, "probe_up");
+  std::optional<bool> alive;
+  if (process == false && probe == false) alive = false;
+  if (process == true && probe == true) alive = true;
+  if (alive && alive != current_alive_) {
+    current_alive_ = alive;
+    parts_.post(Event{{}, resource_, InstanceSeen{standing.current.id, alive, *alive ? "process and probe are up"
+                                                                                     : "process gone and probe refused"}});
+  }
+  if (!standing.watching_old || !standing.old_primary) {
+    reports_at_watch_ = reports_;
+    replica_looks_ = replica_following_ = 0;
+    return;
+  }
+  CounterfactualSeen seen;
+  seen.alive = reading(standing.old_primary->id, "process_up");
+  if (standing.traits.shares_data) {
+    seen.load_ratio = load_ratio(reports_at_watch_, reports_);
+    seen.detail = "share of live requests that were also sent to it";
+  } else {
+    const auto state = parts_.replicator->state(standing.current, *standing.old_primary, stop);
+    ++replica_looks_;
+    if (state && state->following) ++replica_following_;
+    seen.load_ratio = static_cast<double>(replica_following_) / static_cast<double>(replica_looks_);
+    seen.detail = "share of looks at which it was receiving every write";
+  }
+  parts_.post(Event{{}, resource_, std::move(seen)});
+}
+
+void Watch::look(const Standing& standing, std::stop_token stop) {
+  if (stop.stop_requested()) return;
+  const auto now = parts_.clock.now();
+  auto window = parts_.store.window(resource_, standing.current.id,
+                                    standing.shadow ? std::optional(standing.shadow->id) : std::nullopt, now, settings_.span);
+  const auto longest = standing.horizons.empty() ? Millis{0} : standing.horizons.back();
+  window.calendar = settings_.calendar.entries(now - settings_.span, now + longest);
+  foresee::Settings settings;
+  settings.horizons = standing.horizons;
+  parts_.post(Event{{}, resource_, OutlookMade{foresee::look_ahead(window, settings, memory_)}});
+}
+
+}  // namespace foreshadow::engine
