@@ -56,8 +56,9 @@ Result<Admission> admit(const Standing& standing, const RouteTable& proposed) {
   // Not before the epoch check, and before the version check: repeating what is in force is harmless even when sealed.
   if (equal_but_for_term(now, proposed)) return Admission::same;
   if (standing.sealed_for && proposed.epoch < *standing.sealed_for)
-    return fail(Code::conflict, fmt::format("sealed for epoch {}: only that epoch or a release can follow, not epoch {}",
-                                            *standing.sealed_for, proposed.epoch));
+    return fail(Code::conflict,
+                fmt::format("sealed for epoch {}: only that epoch or a release can follow, not epoch {}",
+                            *standing.sealed_for, proposed.epoch));
   if (proposed.epoch > now.epoch) return Admission::handover;
   if (proposed.version <= now.version)
     return fail(Code::conflict, fmt::format("version {} of epoch {} is not above version {} in force", proposed.version,

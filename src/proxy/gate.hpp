@@ -1,9 +1,9 @@
-// One resource at one gateway: where each unit of work goes, and whether it may start now. A unit of work is an HTTP request
-// or a database transaction. Sessions ask the gate at every unit's start and tell it at its end; the gate knows nothing of
-// protocols and nothing of risk.
+// One resource at one gateway: where each unit of work goes, and whether it may start now. A unit of work is an HTTP
+// request or a database transaction. Sessions ask the gate at every unit's start and tell it at its end; the gate knows
+// nothing of protocols and nothing of risk.
 //
-// Lives on the gateway's one thread; nothing here is thread-safe. State that must survive a crash (table, hold, seal) is
-// persisted by the owner (see gateway.hpp) before a command is acknowledged.
+// Lives on the gateway's one thread; nothing here is thread-safe. State that must survive a crash (table, hold, seal)
+// is persisted by the owner (see gateway.hpp) before a command is acknowledged.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -25,8 +25,8 @@ enum class Side { current, other };
 
 class Gate;
 
-// Leave to do one unit of work. Counts as in flight until destroyed; tell the result with finish() before that, or it is
-// counted as an error. Move-only.
+// Leave to do one unit of work. Counts as in flight until destroyed; tell the result with finish() before that, or it
+// is counted as an error. Move-only.
 class Pass {
  public:
   Pass(Pass&& other) noexcept;
@@ -94,10 +94,10 @@ class Gate {
   virtual ~Gate() = default;
 
   // Waits while the resource is held or sealed (FIFO). Segment indices are those of the gateway's settings, in order.
-  // The index one past the last means that no segment matched: such work goes to the current side and is never mirrored.
-  // `sticky`: a hash that keeps one client on one side while the weight grows; 0 draws afresh each time.
-  // Errors: timeout (parked to the cap, or sealed too long: answer honestly that nothing was done), refused (too much parked),
-  // cancelled (the gateway stops).
+  // The index one past the last means that no segment matched: such work goes to the current side and is never
+  // mirrored. `sticky`: a hash that keeps one client on one side while the weight grows; 0 draws afresh each time.
+  // Errors: timeout (parked to the cap, or sealed too long: answer honestly that nothing was done), refused (too much
+  // parked), cancelled (the gateway stops).
   virtual boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) = 0;
   // The same without waiting: nothing if it would have to park.
   virtual std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) = 0;

@@ -122,8 +122,8 @@ void GateImpl::mirrored(std::size_t segment, const MirrorResult& result) {
 
 void GateImpl::finished(Pass& pass, bool ok, Micros took) {
   // Work that outlived its epoch (no hold drained it) counts for the instance that did it, whichever side that is now.
-  const bool current = pass.epoch() == state_.table.epoch ? pass.side() == Side::current
-                                                          : pass.target().id == state_.table.current.id;
+  const bool current =
+      pass.epoch() == state_.table.epoch ? pass.side() == Side::current : pass.target().id == state_.table.current.id;
   auto& stats = stats_.at(pass.segment());
   auto& side = current ? stats.current : stats.other;
   ++side.requests;
@@ -176,9 +176,11 @@ void GateImpl::put_in_force(const RouteTable& table) {
 }
 
 Result<void> GateImpl::check_term(std::uint64_t term, std::uint64_t next_epoch) const {
-  if (term < state_.term) return fail(Code::conflict, fmt::format("term {} is over: {} has been here", term, state_.term));
+  if (term < state_.term)
+    return fail(Code::conflict, fmt::format("term {} is over: {} has been here", term, state_.term));
   if (next_epoch <= state_.table.epoch)
-    return fail(Code::conflict, fmt::format("epoch {} is in force, so {} cannot be next", state_.table.epoch, next_epoch));
+    return fail(Code::conflict,
+                fmt::format("epoch {} is in force, so {} cannot be next", state_.table.epoch, next_epoch));
   return {};
 }
 

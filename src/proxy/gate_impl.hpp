@@ -41,7 +41,8 @@ class GateImpl final : public Gate {
   // refused (sessions that cannot follow, or released meanwhile), cancelled (the gateway stops).
   using HoldDone = std::function<void(Result<void>)>;
 
-  GateImpl(boost::asio::any_io_executor executor, GateSettings settings, std::optional<GateState> booted = std::nullopt);
+  GateImpl(boost::asio::any_io_executor executor, GateSettings settings,
+           std::optional<GateState> booted = std::nullopt);
   ~GateImpl() override;
 
   boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) override;

@@ -1,6 +1,6 @@
-// The life of a hold: open -> holding -> held -> sealed, and back to open by release, lapse, or a table of a higher epoch.
-// Pure: the time is an argument, nothing here waits, and the owner asks when to come back. It never opens a seal by
-// itself.
+// The life of a hold: open -> holding -> held -> sealed, and back to open by release, lapse, or a table of a higher
+// epoch. Pure: the time is an argument, nothing here waits, and the owner asks when to come back. It never opens a seal
+// by itself.
 #pragma once
 
 #include <chrono>
@@ -46,7 +46,8 @@ class HoldMachine {
   Result<void> seal(std::uint64_t next_epoch, Now now);
   // The seal could not be made durable: held again as if it had not been asked for. The lease went on meanwhile.
   void unseal();
-  // Errors: conflict (held or sealed for another epoch). Success when open: the release was repeated, or the lease lapsed.
+  // Errors: conflict (held or sealed for another epoch). Success when open: the release was repeated, or the lease
+  // lapsed.
   Result<void> release(std::uint64_t next_epoch);
   // A table of a higher epoch is in force.
   void open();

@@ -1,5 +1,5 @@
-// What a gateway must know of one resource before the first client comes. Plain values, so that the configuration can be
-// read without the data plane's headers.
+// What a gateway must know of one resource before the first client comes. Plain values, so that the configuration can
+// be read without the data plane's headers.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 namespace foreshadow::proxy {
 
 // Which work belongs to a segment. Every condition given must hold; the first segment that matches takes the work.
-// HTTP: "method" (comma-separated), "path" (exact, or a prefix ending in "/**"). PostgreSQL: "application_name", "user",
-// "database". An empty set matches everything.
+// HTTP: "method" (comma-separated), "path" (exact, or a prefix ending in "/**"). PostgreSQL: "application_name",
+// "user", "database". An empty set matches everything.
 struct SegmentMatch {
   SegmentId segment;
   std::map<std::string, std::string> conditions;

@@ -1,5 +1,5 @@
-// Which side a client is on. A client's point in [0, 1) never moves, so as a weight grows clients only ever join the other
-// side, and as it shrinks they only leave it.
+// Which side a client is on. A client's point in [0, 1) never moves, so as a weight grows clients only ever join the
+// other side, and as it shrinks they only leave it.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,156 @@
+#include "proxy/commands.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "domain/json.hpp"
+
+namespace foreshadow::proxy {
+
+using nlohmann::json;
+
+namespace {
+
+template <class T>
+Result<T> field(const json& request, const char* name) {
+  const auto found = request.find(name);
+  if (found == request.end()) return fail(Code::invalid, fmt::format("'{}' is missing", name));
+  auto value = decode<T>(*found);
+  if (!value) return fail(Code::invalid, fmt::format("'{}': {}", name, value.error().what));
+  return value;
+}
+
+}  // namespace
+
+Commands::Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self)
+    : context_(context), gates_(gates), self_(std::move(self)), store_(std::move(store)) {}
+
+template <class F>
+auto Commands::on_loop(F&& call) {
+  std::promise<std::invoke_result_t<F>> promise;
+  auto answer = promise.get_future();
+  boost::asio::post(context_, [&] { promise.set_value(call()); });
+  return answer.get();
+}
+
+Result<GateImpl*> Commands::find(const ResourceId& resource) const {
+  const auto found = gates_.find(resource);
+  if (found == gates_.end())
+    return fail(Code::invalid, fmt::format("gateway '{}' has no resource '{}'", self_.gateway, resource));
+  return found->second.get();
+}
+
+Result<json> Commands::handle(const json& request) {
+  if (!request.is_object()) return fail(Code::invalid, "a request is a JSON object");
+  FS_TRY(verb, field<std::string>(request, "verb"));
+  if (verb == "report") {
+    FS_TRY(answer, report(request));
+    return json(answer);
+  }
+  if (verb == "apply") {
+    FS_CHECK(apply(request));
+  } else if (verb == "hold") {
+    FS_CHECK(hold(request));
+  } else if (verb == "seal") {
+    FS_CHECK(seal(request));
+  } else if (verb == "release") {
+    FS_CHECK(release(request));
+  } else if (verb != "ping") {
+    return fail(Code::invalid, fmt::format("unknown verb '{}'", verb));
+  }
+  return json(self_);
+}
+
+Result<void> Commands::apply(const json& request) {
+  FS_TRY(table, field<RouteTable>(request, "table"));
+  FS_TRY(gate, find(table.resource));
+  const std::lock_guard lock(one_at_a_time_);
+  FS_TRY(next, on_loop([&] { return gate->propose(table); }));
+  if (!next) return {};
+  FS_CHECK(store_.save(table.resource, *next));
+  on_loop([&] { return gate->put_in_force(table), 0; });
+  log::info("{}: epoch {} version {} in force, current {}{}", table.resource, table.epoch, table.version,
+            table.current.id, table.other ? ", other " + table.other->id : "");
+  return {};
+}
+
+Result<void> Commands::hold(const json& request) {
+  FS_TRY(resource, field<ResourceId>(request, "resource"));
+  FS_TRY(term, field<std::uint64_t>(request, "term"));
+  FS_TRY(next_epoch, field<std::uint64_t>(request, "next_epoch"));
+  FS_TRY(policy, field<HoldPolicy>(request, "policy"));
+  FS_TRY(gate, find(resource));
+
+  // Shared: the gate may answer while this thread is still writing, and must not find it gone.
+  const auto drained = std::make_shared<std::promise<Result<void>>>();
+  auto answer = drained->get_future();
+  {
+    const std::lock_guard lock(one_at_a_time_);
+    FS_TRY(state, on_loop([&]() -> Result<GateState> {
+             FS_CHECK(gate->hold(term, next_epoch, policy,
+                                 [drained](const Result<void>& result) { drained->set_value(result); }));
+             return gate->state();
+           }));
+    if (auto saved = store_.save(resource, state); !saved) {
+      if (!state.seal) on_loop([&] { return gate->release(term, next_epoch), 0; });
+      return saved;
+    }
+  }
+  return answer.get();
+}
+
+Result<void> Commands::seal(const json& request) {
+  FS_TRY(resource, field<ResourceId>(request, "resource"));
+  FS_TRY(term, field<std::uint64_t>(request, "term"));
+  FS_TRY(next_epoch, field<std::uint64_t>(request, "next_epoch"));
+  FS_TRY(incarnation, field<std::string>(request, "incarnation"));
+  FS_TRY(gate, find(resource));
+  if (incarnation != self_.incarnation)
+    return fail(Code::conflict,
+                fmt::format("gateway '{}' has restarted since it acknowledged the hold", self_.gateway));
+
+  const std::lock_guard lock(one_at_a_time_);
+  // In memory first: from here on no lapse can open it, however long the disk takes.
+  FS_TRY(state, on_loop([&]() -> Result<GateState> {
+           FS_CHECK(gate->seal(term, next_epoch));
+           return gate->state();
+         }));
+  if (store_.find(resource) == state) return {};
+  if (auto saved = store_.save(resource, state); !saved) {
+    on_loop([&] { return gate->unseal(), 0; });
+    return saved;
+  }
+  log::info("{}: sealed for epoch {}", resource, next_epoch);
+  return {};
+}
+
+Result<void> Commands::release(const json& request) {
+  FS_TRY(resource, field<ResourceId>(request, "resource"));
+  FS_TRY(term, field<std::uint64_t>(request, "term"));
+  FS_TRY(next_epoch, field<std::uint64_t>(request, "next_epoch"));
+  FS_TRY(gate, find(resource));
+
+  const std::lock_guard lock(one_at_a_time_);
+  const bool sealed = on_loop([&] { return gate->state().seal.has_value(); });
+  FS_TRY(next, on_loop([&] { return gate->propose_release(term, next_epoch); }));
+  const auto saved = store_.save(resource, next);
+  // A hold may be given up without the disk, a restart would do the same. A seal may not: it would come back.
+  if (saved || !sealed) on_loop([&] { return gate->release(term, next_epoch), 0; });
+  if (saved) log::info("{}: released to {}", resource, next.table.current.id);
+  return saved;
+}
+
+Result<GatewayReport> Commands::report(const json& request) {
+  FS_TRY(resource, field<ResourceId>(request, "resource"));
+  FS_TRY(gate, find(resource));
+  auto answer = on_loop([&] { return gate->report(); });
+  answer.gateway = self_.gateway;
+  answer.incarnation = self_.incarnation;
+  return answer;
+}
+
+}  // namespace foreshadow::proxy

@@ -1,0 +1,49 @@
+// What a controller may ask of a gateway, as JSON over the control socket:
+//   {"verb":"apply","table":RouteTable}                                      -> GatewayAck
+//   {"verb":"hold","resource","term","next_epoch","policy":HoldPolicy}       -> GatewayAck, once nothing is in flight
+//   {"verb":"seal","resource","term","next_epoch","incarnation"}             -> GatewayAck
+//   {"verb":"release","resource","term","next_epoch"}                        -> GatewayAck
+//   {"verb":"report","resource"}                                             -> GatewayReport
+//   {"verb":"ping"}                                                          -> GatewayAck
+// Whatever must survive a crash is on disk before the answer is given.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <mutex>
+#include <nlohmann/json_fwd.hpp>
+
+#include "domain/effect.hpp"
+#include "proxy/gate_impl.hpp"
+#include "proxy/gate_store.hpp"
+
+namespace foreshadow::proxy {
+
+// Thread-safe: called on the control socket's threads, hops to the gateway's thread to touch a gate. The context must
+// be running while a call is.
+class Commands {
+ public:
+  using Gates = std::map<ResourceId, std::unique_ptr<GateImpl>>;
+  Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self);
+  Result<nlohmann::json> handle(const nlohmann::json& request);
+
+ private:
+  Result<GateImpl*> find(const ResourceId& resource) const;
+  Result<void> apply(const nlohmann::json& request);
+  Result<void> hold(const nlohmann::json& request);
+  Result<void> seal(const nlohmann::json& request);
+  Result<void> release(const nlohmann::json& request);
+  Result<GatewayReport> report(const nlohmann::json& request);
+  template <class F>
+  auto on_loop(F&& call);
+
+  boost::asio::io_context& context_;
+  const Gates& gates_;
+  GatewayAck self_;
+  // From a command's check until it is durable and in force: two commands must not interleave there. Never held while
+  // a hold drains, so that a release gets through.
+  std::mutex one_at_a_time_;
+  GateStore store_;
+};
+
+}  // namespace foreshadow::proxy

@@ -1,0 +1,54 @@
+// The data plane of one process: listeners, sessions, gates, and the control socket. One thread serves clients; it
+// knows nothing of risk, takes its orders only through the control socket, and serves on with its last tables when
+// nobody gives any.
+//
+// Killed at any moment it is back in the state it was in (tables and seals are on disk before they are acknowledged;
+// a hold ends with the process that granted its lease) under a new incarnation.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "proxy/protocol.hpp"
+#include "proxy/settings.hpp"
+
+namespace foreshadow::proxy {
+
+struct GatewaySettings {
+  std::string name;       // "edge": names the control socket and the state file
+  std::string state_dir;  // created if it is not there
+  std::vector<ListenerSettings> listeners;
+  // At shutdown sessions may finish their work for this long; then they are cut.
+  Millis drain_timeout{5000};
+};
+
+// What a kind brings. Called once per listener, before the first client.
+using ProtocolFactory =
+    std::function<Result<std::unique_ptr<Protocol>>(const ListenerSettings&, boost::asio::any_io_executor)>;
+
+class Gateway {
+ public:
+  // Listens and serves when it returns. Errors: conflict (another gateway of this name runs), corrupt (state file),
+  // io (cannot listen), invalid (settings).
+  static Result<std::unique_ptr<Gateway>> start(GatewaySettings settings, const ProtocolFactory& protocols);
+  // start(), then blocks until `stop` is requested, then shuts down cleanly.
+  static Result<void> run(GatewaySettings settings, const ProtocolFactory& protocols, std::stop_token stop);
+
+  // Stops accepting, lets work in flight finish within drain_timeout, ends the rest.
+  virtual ~Gateway() = default;
+
+  virtual const std::string& incarnation() const = 0;
+  // Where it really listens: a configured port 0 is any free one. Port 0 for an unknown resource.
+  virtual Endpoint endpoint(const ResourceId& resource) const = 0;
+};
+
+// <state_dir>/gateway-<name>.sock and .json
+std::string gateway_socket_path(const std::string& state_dir, const std::string& name);
+std::string gateway_state_path(const std::string& state_dir, const std::string& name);
+
+}  // namespace foreshadow::proxy

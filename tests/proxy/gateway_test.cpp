@@ -1,0 +1,412 @@
+// A real gateway with a protocol so small that what is tested is the gateway: each byte from the client is one unit of
+// work, answered with the id of the instance that would do it, or with '!' when it was not let through.
+#include "proxy/gateway.hpp"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio.hpp>
+#include <filesystem>
+#include <fstream>
+#include <list>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "domain/json.hpp"
+#include "io/rpc.hpp"
+#include "proxy/tables.hpp"
+
+namespace foreshadow::proxy {
+namespace {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+using testing::instance;
+using testing::table;
+
+constexpr Millis kLong{20'000};
+
+class ByteProtocol final : public Protocol {
+ public:
+  asio::awaitable<void> serve(asio::ip::tcp::socket client, Gate& gate) override {
+    const auto mark = gate.session();
+    for (;;) {
+      char byte = 0;
+      auto [read_error, n] =
+          co_await client.async_read_some(asio::buffer(&byte, 1), asio::as_tuple(asio::use_awaitable));
+      if (read_error) co_return;
+      std::string answer = "!";
+      // 'w' works until the client sends another byte.
+      if (auto pass = co_await gate.enter(0, 0)) {
+        if (byte == 'w') co_await client.async_read_some(asio::buffer(&byte, 1), asio::as_tuple(asio::use_awaitable));
+        pass->finish(true, Micros{10});
+        answer = pass->target().id;
+      }
+      auto [write_error, m] =
+          co_await asio::async_write(client, asio::buffer(answer), asio::as_tuple(asio::use_awaitable));
+      if (write_error) co_return;
+    }
+  }
+};
+
+// Blocking, with a deadline so that a broken gateway fails the test instead of hanging it.
+class Client {
+ public:
+  explicit Client(std::uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval limit{20, 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+  }
+  ~Client() { close(fd_); }
+  bool connected() const { return connected_; }
+  void send(char byte) const { EXPECT_EQ(::send(fd_, &byte, 1, MSG_NOSIGNAL), 1); }
+  void end() const { shutdown(fd_, SHUT_RDWR); }
+  // 'a', 'b', '!', or 0 for the end.
+  char receive() const {
+    char byte = 0;
+    return recv(fd_, &byte, 1, 0) == 1 ? byte : '\0';
+  }
+  char ask() const {
+    send('x');
+    return receive();
+  }
+
+ private:
+  int fd_;
+  bool connected_ = false;
+};
+
+struct GatewayTest : ::testing::Test {
+  std::string dir = std::filesystem::temp_directory_path() / ("foreshadow-gateway-" + std::to_string(getpid()));
+  std::uint16_t port = 0;
+
+  void SetUp() override { std::filesystem::remove_all(dir); }
+  void TearDown() override { std::filesystem::remove_all(dir); }
+
+  GatewaySettings settings() const {
+    GatewaySettings s{.name = "edge", .state_dir = dir};
+    ListenerSettings l;
+    l.resource = "shop";
+    l.listen = {"127.0.0.1", port};
+    l.segments = testing::segments();
+    l.primary = instance("a", 9001);
+    s.listeners.push_back(l);
+    return s;
+  }
+  static Result<std::unique_ptr<Protocol>> protocol(const ListenerSettings&, asio::any_io_executor) {
+    return std::make_unique<ByteProtocol>();
+  }
+  std::unique_ptr<Gateway> start() {
+    auto gateway = Gateway::start(settings(), protocol);
+    EXPECT_TRUE(gateway) << gateway.error().what;
+    if (!gateway) return nullptr;
+    port = (*gateway)->endpoint("shop").port;
+    return std::move(*gateway);
+  }
+  Result<json> call(const json& request) const {
+    return io::rpc_call(gateway_socket_path(dir, "edge"), request, kLong);
+  }
+  Result<json> apply(const RouteTable& t) const { return call({{"verb", "apply"}, {"table", t}}); }
+  Result<json> hold(std::uint64_t next_epoch,
+                    HoldPolicy policy = {.lease = kLong, .budget = kLong, .park_max = kLong}) const {
+    return call({{"verb", "hold"}, {"resource", "shop"}, {"term", 1}, {"next_epoch", next_epoch}, {"policy", policy}});
+  }
+  Result<json> seal(std::uint64_t next_epoch, const std::string& incarnation) const {
+    return call({{"verb", "seal"},
+                 {"resource", "shop"},
+                 {"term", 1},
+                 {"next_epoch", next_epoch},
+                 {"incarnation", incarnation}});
+  }
+  Result<json> release(std::uint64_t next_epoch) const {
+    return call({{"verb", "release"}, {"resource", "shop"}, {"term", 1}, {"next_epoch", next_epoch}});
+  }
+  GatewayReport report() const {
+    const auto answer = call({{"verb", "report"}, {"resource", "shop"}});
+    EXPECT_TRUE(answer) << answer.error().what;
+    return answer ? answer->get<GatewayReport>() : GatewayReport{};
+  }
+  template <class F>
+  static bool until(F condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kLong;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+};
+
+TEST_F(GatewayTest, AppliesTablesAndReports) {
+  const auto gateway = start();
+  const Client client(port);
+  EXPECT_EQ(client.ask(), 'a');
+  const auto ack = apply(table(0, 1, 1.0));
+  ASSERT_TRUE(ack) << ack.error().what;
+  EXPECT_EQ(ack->get<GatewayAck>(), (GatewayAck{"edge", gateway->incarnation()}));
+  EXPECT_EQ(client.ask(), 'b') << "the open connection follows";
+  EXPECT_TRUE(apply(table(0, 1, 1.0))) << "the same again";
+  EXPECT_EQ(apply(table(0, 1, 0.5)).error().code, Code::conflict);
+  EXPECT_EQ(apply(RouteTable{}).error().code, Code::invalid);
+  auto unknown = table(0, 2);
+  unknown.resource = "bank";
+  EXPECT_EQ(apply(unknown).error().code, Code::invalid);
+  const auto r = report();
+  EXPECT_EQ(r.gateway, "edge");
+  EXPECT_EQ(r.incarnation, gateway->incarnation());
+  EXPECT_EQ(r.version, 1u);
+  EXPECT_EQ(r.sessions, 1);
+  EXPECT_EQ(r.segments.at(0).current.requests, 1u);
+  EXPECT_EQ(r.segments.at(0).other.requests, 1u);
+}
+
+TEST_F(GatewayTest, RefusesNonsenseOnItsControlSocket) {
+  const auto gateway = start();
+  for (const auto& bad :
+       {json::array(), json::object(), json{{"verb", 5}}, json{{"verb", "dance"}}, json{{"verb", "apply"}},
+        json{{"verb", "apply"}, {"table", {{"resource", "shop"}}}}, json{{"verb", "hold"}, {"resource", "shop"}},
+        json{{"verb", "seal"}, {"resource", "shop"}, {"term", -1}, {"next_epoch", 1}, {"incarnation", ""}},
+        json{{"verb", "report"}, {"resource", "bank"}}}) {
+    const auto answer = call(bad);
+    ASSERT_FALSE(answer) << bad.dump();
+    if (bad.dump().find("-1") == std::string::npos) EXPECT_EQ(answer.error().code, Code::invalid) << bad.dump();
+  }
+  EXPECT_TRUE(call({{"verb", "ping"}}));
+}
+
+TEST_F(GatewayTest, HandsOverWithoutOneFailedUnit) {
+  const auto gateway = start();
+  std::atomic<bool> stop = false;
+  std::atomic<int> failed = 0, done = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i)
+    clients.emplace_back([&] {
+      const Client client(port);
+      while (!stop) {
+        const char answer = client.ask();
+        failed += answer != 'a' && answer != 'b';
+        ++done;
+      }
+    });
+  for (std::uint64_t epoch = 1; epoch <= 10; ++epoch) {
+    const int before = done;
+    ASSERT_TRUE(until([&] { return done > before + 200; }));
+    const auto ack = hold(epoch);
+    ASSERT_TRUE(ack) << ack.error().what;
+    EXPECT_EQ(report().in_flight, 0);
+    EXPECT_EQ(report().hold, HoldState::held);
+    ASSERT_TRUE(seal(epoch, ack->get<GatewayAck>().incarnation));
+    auto next = table(epoch, 1);
+    if (epoch % 2) next.current = instance("b", 9002);
+    ASSERT_TRUE(apply(next));
+  }
+  stop = true;
+  for (auto& client : clients) client.join();
+  EXPECT_EQ(failed, 0);
+}
+
+TEST_F(GatewayTest, HoldOverBudgetAnswersTimeoutAndReleases) {
+  const auto gateway = start();
+  const Client busy(port), waiting(port);
+  busy.send('w');
+  ASSERT_TRUE(until([&] { return report().in_flight == 1; }));
+  const auto answer = hold(1, {.lease = kLong, .budget = Millis{50}, .park_max = kLong});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::timeout);
+  EXPECT_EQ(waiting.ask(), 'a');
+}
+
+TEST_F(GatewayTest, SealNeedsALivingLeaseAndTheSameIncarnation) {
+  const auto gateway = start();
+  EXPECT_EQ(seal(1, gateway->incarnation()).error().code, Code::refused);
+  ASSERT_TRUE(hold(1, {.lease = Millis{60}, .budget = Millis{50}, .park_max = kLong}));
+  EXPECT_EQ(seal(1, "another").error().code, Code::conflict);
+  ASSERT_TRUE(until([&] { return report().hold == HoldState::open; }));
+  EXPECT_EQ(seal(1, gateway->incarnation()).error().code, Code::refused);
+}
+
+TEST_F(GatewayTest, ReleaseGetsThroughWhileAHoldDrains) {
+  const auto gateway = start();
+  const Client busy(port);
+  busy.send('w');
+  ASSERT_TRUE(until([&] { return report().in_flight == 1; }));
+  std::thread holder([&] {
+    const auto answer = hold(1);
+    EXPECT_FALSE(answer);
+    if (!answer) EXPECT_EQ(answer.error().code, Code::refused);
+  });
+  ASSERT_TRUE(until([&] { return report().hold == HoldState::holding; }));
+  EXPECT_TRUE(release(1));
+  holder.join();
+  EXPECT_EQ(report().hold, HoldState::open);
+}
+
+TEST_F(GatewayTest, OneGatewayPerName) {
+  const auto gateway = start();
+  auto second = settings();
+  second.listeners[0].listen.port = 0;
+  const auto refused = Gateway::start(second, protocol);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::conflict);
+}
+
+TEST_F(GatewayTest, DamagedStateStopsTheStartAndSaysWhatToDo) {
+  std::filesystem::create_directories(dir);
+  std::ofstream(gateway_state_path(dir, "edge")) << "{\"format\":1,";
+  const auto refused = Gateway::start(settings(), protocol);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::corrupt);
+  EXPECT_NE(refused.error().what.find("move the file aside"), std::string::npos);
+}
+
+TEST_F(GatewayTest, NoDiskNoAcknowledgement) {
+  const auto gateway = start();
+  ASSERT_TRUE(apply(table(0, 1)));
+  const auto ack = hold(1);
+  ASSERT_TRUE(ack);
+  // The directory is gone: nothing can be made durable, also not by root.
+  std::filesystem::rename(dir, dir + "-away");
+  std::filesystem::create_directories(dir);
+  std::filesystem::create_symlink(dir + "-away/gateway-edge.sock", gateway_socket_path(dir, "edge"));
+  std::filesystem::create_directories(gateway_state_path(dir, "edge") + "/in-the-way");
+  EXPECT_FALSE(apply(table(0, 2)));
+  EXPECT_EQ(report().version, 1u);
+  EXPECT_FALSE(seal(1, gateway->incarnation()));
+  EXPECT_EQ(report().hold, HoldState::held) << "as if the seal had not been asked for";
+  std::filesystem::remove_all(dir);
+  std::filesystem::rename(dir + "-away", dir);
+  EXPECT_TRUE(seal(1, gateway->incarnation()));
+}
+
+TEST_F(GatewayTest, ShedsConnectionsOverTheLimitAndKeepsItsControl) {
+  auto s = settings();
+  s.listeners[0].connections_max = 3;
+  const auto gateway = Gateway::start(s, protocol);
+  ASSERT_TRUE(gateway);
+  port = (*gateway)->endpoint("shop").port;
+  std::list<Client> in;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(in.emplace_back(port).ask(), 'a');
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Client(port).receive(), '\0');
+  EXPECT_EQ(in.front().ask(), 'a');
+  EXPECT_EQ(report().sessions, 3);
+}
+
+TEST_F(GatewayTest, ShutdownLetsWorkFinish) {
+  auto gateway = start();
+  const Client busy(port), idle(port);
+  busy.send('w');
+  ASSERT_TRUE(until([&] { return report().in_flight == 1; }));
+  std::thread finisher([&] {
+    // The listener is gone before the work is done.
+    ASSERT_TRUE(until([&] { return !Client(port).connected(); }));
+    busy.send('.');
+    EXPECT_EQ(busy.receive(), 'a');
+    busy.end();
+    idle.end();
+  });
+  gateway.reset();
+  finisher.join();
+}
+
+// A whole gateway in a process of its own, to be killed.
+struct KilledGatewayTest : GatewayTest {
+  pid_t child = 0;
+  void spawn() {
+    if (port == 0) {
+      // The same port in every life: taken once, then free.
+      const auto probe = start();
+    }
+    child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      std::stop_source never;
+      _exit(Gateway::run(settings(), protocol, never.get_token()) ? 0 : 1);
+    }
+    ASSERT_TRUE(until([&] { return call({{"verb", "ping"}}).has_value(); }));
+  }
+  void kill9() {
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    child = 0;
+  }
+  void TearDown() override {
+    if (child) kill9();
+    GatewayTest::TearDown();
+  }
+};
+
+TEST_F(KilledGatewayTest, BackInUnderASecondWithItsTable) {
+  spawn();
+  ASSERT_TRUE(apply(table(3, 7, 1.0)));
+  const auto before = report().incarnation;
+  const Client client(port);
+  EXPECT_EQ(client.ask(), 'b');
+  kill9();
+  EXPECT_EQ(client.receive(), '\0');
+  const auto killed_at = std::chrono::steady_clock::now();
+  spawn();
+  EXPECT_EQ(Client(port).ask(), 'b');
+  EXPECT_LT(std::chrono::steady_clock::now() - killed_at, std::chrono::seconds{1});
+  EXPECT_NE(report().incarnation, before);
+  EXPECT_EQ(report().version, 7u);
+  EXPECT_EQ(apply(table(2, 99)).error().code, Code::conflict);
+}
+
+TEST_F(KilledGatewayTest, BootsSealedAndStaysClosedToTheOldSide) {
+  spawn();
+  ASSERT_TRUE(apply(table(3, 1)));
+  const auto ack = hold(4, {.lease = Millis{5000}, .budget = Millis{5000}, .park_max = Millis{100}});
+  ASSERT_TRUE(ack);
+  const auto incarnation = ack->get<GatewayAck>().incarnation;
+  ASSERT_TRUE(seal(4, incarnation));
+  kill9();
+  spawn();
+  EXPECT_EQ(report().hold, HoldState::sealed);
+  EXPECT_EQ(Client(port).ask(), '!') << "waits to its cap, then is told honestly";
+  EXPECT_EQ(seal(4, incarnation).error().code, Code::conflict) << "another incarnation";
+  EXPECT_EQ(apply(table(3, 2)).error().code, Code::conflict);
+  auto next = table(4, 1);
+  next.current = instance("b", 9002);
+  ASSERT_TRUE(apply(next));
+  EXPECT_EQ(Client(port).ask(), 'b');
+  kill9();
+  spawn();
+  EXPECT_EQ(report().hold, HoldState::open);
+  EXPECT_EQ(Client(port).ask(), 'b');
+}
+
+TEST_F(KilledGatewayTest, AHoldEndsWithItsProcess) {
+  spawn();
+  const auto ack = hold(1);
+  ASSERT_TRUE(ack);
+  kill9();
+  spawn();
+  EXPECT_EQ(report().hold, HoldState::open);
+  EXPECT_EQ(Client(port).ask(), 'a');
+  EXPECT_EQ(seal(1, ack->get<GatewayAck>().incarnation).error().code, Code::conflict);
+  EXPECT_EQ(seal(1, report().incarnation).error().code, Code::refused);
+}
+
+TEST_F(KilledGatewayTest, AReleaseOutlivesTheProcess) {
+  spawn();
+  const auto ack = hold(1);
+  ASSERT_TRUE(ack);
+  ASSERT_TRUE(seal(1, ack->get<GatewayAck>().incarnation));
+  ASSERT_TRUE(release(1));
+  kill9();
+  spawn();
+  EXPECT_EQ(report().hold, HoldState::open);
+}
+
+}  // namespace
+}  // namespace foreshadow::proxy
