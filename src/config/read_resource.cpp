@@ -1,0 +1,196 @@
+#include "config/read_resource.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/endpoint.hpp"
+#include "config/read_observe.hpp"
+#include "config/read_policy.hpp"
+#include "config/read_provision.hpp"
+#include "kinds/kind.hpp"
+
+namespace foreshadow::config {
+namespace {
+
+const kinds::Kind* find_kind(Fields& f, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& kind : f.reading().kinds) {
+    if (kind->name() == name) return kind.get();
+    names.push_back(kind->name());
+  }
+  f.problem("kind", fmt::format("kind: {} is not known{}", shown(name), suggestion(name, names, "this build knows")));
+  return nullptr;
+}
+
+void read_primary(Fields& f, Instance& primary) {
+  f.identifier("id", primary.id);
+  std::string address;
+  f.text("address", address, Need::required);
+  if (!address.empty()) {
+    if (auto endpoint = parse_endpoint(address))
+      primary.endpoint = *endpoint;
+    else
+      f.problem("address", fmt::format("address: {}", endpoint.error().what));
+  }
+  f.path("pid_file", primary.pid_file);
+  f.path("data_dir", primary.data_dir);
+  f.texts("failure_domains", primary.failure_domains);
+  for (const auto& domain : primary.failure_domains)
+    if (const auto colon = domain.find(':'); colon == std::string::npos || colon == 0 || colon + 1 == domain.size())
+      f.problem(
+          "failure_domains",
+          fmt::format("failure_domains: {} has no class; write it as class:name, e.g. \"host:a\"", shown(domain)));
+  f.text_map("attributes", primary.attributes);
+}
+
+// The conditions each kind's sessions can tell work apart by (proxy/settings.hpp).
+std::vector<std::string> conditions_of(const std::string& kind) {
+  if (kind == "postgres") return {"application_name", "user", "database"};
+  return {"method", "path"};
+}
+
+void check_match(Fields& f, const std::string& kind, const std::map<std::string, std::string>& conditions) {
+  const auto known = conditions_of(kind);
+  for (const auto& [name, value] : conditions) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      f.problem("match", fmt::format("match: {} cannot be told apart by {}{}", kind, shown(name),
+                                     suggestion(name, known, "it can by")));
+    else if (value.empty())
+      f.problem("match", fmt::format("match: {} is empty; write what it must be, or remove it", name));
+    else if (name == "path" && value.front() != '/')
+      f.problem("match", fmt::format("match: path {} does not start with '/'; write it from the root", shown(value)));
+    else if (name == "path" && value.find('*') != std::string::npos && value.find('*') != value.size() - 2)
+      f.problem("match", fmt::format("match: path {} has '*' in it; write an exact path, or a prefix ending in \"/**\"",
+                                     shown(value)));
+    else if (name == "path" && value.ends_with("**") && !value.ends_with("/**"))
+      f.problem("match", fmt::format("match: path {} has '*' in it; write an exact path, or a prefix ending in \"/**\"",
+                                     shown(value)));
+  }
+}
+
+void read_segment(Fields& f, ResourceSettings& settings) {
+  Segment segment;
+  f.identifier("name", segment.id);
+  proxy::SegmentMatch match{segment.id, {}};
+  f.text_map("match", match.conditions);
+  check_match(f, settings.resource.kind, match.conditions);
+  f.boolean("writes", segment.writes);
+  f.boolean("honours_mirror_mark", segment.honours_mirror_mark);
+  f.duration("staleness_max", segment.staleness_max, Millis{0});
+  f.fraction("latency_sensitivity", segment.latency_sensitivity);
+  for (const auto& other : settings.resource.segments)
+    if (!segment.id.empty() && other.id == segment.id)
+      f.problem("name", fmt::format("name: a segment {} exists already; choose another", shown(segment.id)));
+  // The first match wins, so what follows a segment that takes everything would never see work.
+  for (const auto& earlier : settings.listener.matches)
+    if (earlier.conditions.empty() && !segment.id.empty())
+      f.problem("name", fmt::format("name: segment {} comes after {}, which matches everything; move it before",
+                                    shown(segment.id), shown(earlier.segment)));
+  settings.resource.segments.push_back(std::move(segment));
+  settings.listener.matches.push_back(std::move(match));
+}
+
+void read_listener(Fields& f, proxy::ListenerSettings& listener) {
+  f.integer("connections_max", listener.connections_max, 1, 1'000'000);
+  f.duration("idle_timeout", listener.idle_timeout);
+  f.duration("header_timeout", listener.header_timeout);
+  f.duration("upstream_timeout", listener.upstream_timeout);
+  f.bytes("header_bytes_max", listener.header_bytes_max, 1 << 10, 1 << 20);
+  f.bytes("body_spool_max", listener.body_spool_max, 0, 64 << 20);
+  f.integer("parked_max", listener.parked_max, 0, 1'000'000);
+}
+
+void read_path(Fields& f, ResourceSettings& settings) {
+  std::string listen;
+  f.text("listen", listen);
+  f.texts("gateways", settings.resource.gateways);
+  if (!listen.empty()) {
+    if (const auto endpoint = parse_listen(listen))
+      settings.listener.listen = *endpoint;
+    else
+      f.problem("listen", fmt::format("listen: {}", endpoint.error().what));
+  }
+  if (!listen.empty() && settings.resource.gateways.empty())
+    f.problem("listen", "listen: no gateway is named to listen there; add gateways:");
+  if (listen.empty() && !settings.resource.gateways.empty())
+    f.problem("gateways", "gateways: they have no address to listen on; add listen:");
+}
+
+// What the policy asks for must be possible with what the rest of the entry gives.
+void check_able(Fields& f, const ResourceSettings& settings, const kinds::Kind* kind) {
+  if (settings.policy.autonomy == Autonomy::observe) return;
+  const auto* autonomy = settings.policy.autonomy == Autonomy::act ? "act" : "advise";
+  if (settings.resource.gateways.empty())
+    f.problem("policy", fmt::format("policy: autonomy {} moves traffic, and no gateway is in its path; add listen: and "
+                                    "gateways:, or set autonomy: observe",
+                                    autonomy));
+  if (kind != nullptr && kind->traits().fences && settings.agent.empty())
+    f.problem("policy", fmt::format("policy: kind {} is fenced before a promotion, which needs an agent on the "
+                                    "primary's host; add agent:, or set autonomy: observe",
+                                    kind->name()));
+}
+
+void check_options(Fields& f, const ResourceSettings& settings, const kinds::Kind& kind) {
+  std::vector<std::string> names;
+  for (const auto& option : kind.options()) names.push_back(option.name);
+  for (const auto& [name, value] : settings.options)
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      f.problem("options", fmt::format("options: kind {} has no option {}{}", kind.name(), shown(name),
+                                       suggestion(name, names, "it has")));
+  const auto shadow = settings.options.find("shadow_address");
+  if (shadow != settings.options.end())
+    if (const auto endpoint = parse_endpoint(shadow->second);
+        endpoint && *endpoint == settings.resource.primary.endpoint)
+      return f.problem("options", fmt::format("options: shadow_address {} is the primary itself, which cannot stand in "
+                                              "for itself; name another instance",
+                                              shown(shadow->second)));
+  // A kind's own check may rest on the whole resource: only ask when that was read without mistakes.
+  if (!f.sound()) return;
+  if (const auto checked = kind.check(settings.resource, settings.options); !checked)
+    f.problem("options", checked.error().what);
+}
+
+}  // namespace
+
+void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) {
+  auto& resource = settings.resource;
+  f.identifier("name", resource.id);
+  f.text("kind", resource.kind, Need::required);
+  const kinds::Kind* kind = resource.kind.empty() ? nullptr : find_kind(f, resource.kind);
+  if (kind != nullptr) resource.traits = kind->traits();
+  read_path(f, settings);
+  f.text("agent", settings.agent);
+  f.map("primary", [&](Fields& p) { read_primary(p, resource.primary); }, Need::required);
+  f.each("segments", [&](Fields& s) { read_segment(s, settings); });
+  if (resource.segments.empty() && !f.has("segments")) {
+    // Without segments all work is one, and it writes: the careful reading.
+    resource.segments.push_back({.id = "all", .writes = true});
+    settings.listener.matches.push_back({"all", {}});
+  }
+  f.map("listener", [&](Fields& l) { read_listener(l, settings.listener); });
+  f.map("observe", [&](Fields& o) { read_observe(o, resource, settings.observe); });
+  f.map("policy", [&](Fields& p) { read_policy(p, settings.policy); });
+  f.map("provision", [&](Fields& p) { read_provision(p, settings.provision); });
+  f.text_map("options", settings.options);
+
+  if (f.sound()) {
+    check_horizons(f, settings.policy, settings.observe);
+    check_able(f, settings, kind);
+    if (settings.listener.listen.port != 0 && settings.listener.listen == resource.primary.endpoint)
+      f.problem(
+          "listen",
+          fmt::format("listen: {} is the primary's own address, so the gateway would call itself; choose another port",
+                      resource.primary.endpoint.text()));
+  }
+  if (kind != nullptr) check_options(f, settings, *kind);
+
+  settings.listener.resource = resource.id;
+  settings.listener.kind = resource.kind;
+  settings.listener.segments = resource.segments;
+  settings.listener.primary = resource.primary;
+  settings.listener.options = settings.options;
+  marks = {f.at("name"), f.at("listen"), f.at("gateways"), f.at("agent"), f.at("primary")};
+}
+
+}  // namespace foreshadow::config
