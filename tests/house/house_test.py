@@ -92,6 +92,12 @@ class Layers(Tree):
         self.write("src/decide/CMakeLists.txt", "foreshadow_library(decide DEPS base domain io LIBS nlohmann_json::nlohmann_json)\n")
         self.assert_one(self.findings(layers), "src/decide/CMakeLists.txt:1", "links io")
 
+    def test_a_part_of_a_room_is_the_room(self):
+        self.write("src/kinds/http/CMakeLists.txt", "foreshadow_library(kinds/http DEPS base kinds/http/wire)\n")
+        self.assertEqual(self.findings(layers), [])
+        self.write("src/kinds/http/CMakeLists.txt", "foreshadow_library(kinds/http DEPS base kinds/postgres/wire)\n")
+        self.assert_one(self.findings(layers), "src/kinds/http/CMakeLists.txt:1", "kinds never")
+
     def test_the_data_plane_knows_nothing_of_risk(self):
         self.write("src/proxy/x.cpp", '#include "decide/step.hpp"\n')
         self.assert_one(self.findings(layers), "src/proxy/x.cpp:1", "data plane")
@@ -149,6 +155,13 @@ class Clock(Tree):
             self.write(f"src/{room}/x.cpp", "auto t = std::chrono::steady_clock::now();\n")
         self.write("src/io/x.cpp", "auto t = std::chrono::steady_clock::now();\n")
         self.assertEqual(len(self.findings(clock)), 5)
+
+    def test_an_exception_no_longer_needed_is_a_finding(self):
+        with unittest.mock.patch.object(clock, "ALLOWED", {("src/io/x.cpp", "getrandom"): "reason"}):
+            self.write("src/io/x.cpp", "auto x = getrandom(p, 8, 0);\n")
+            self.assertEqual(self.findings(clock), [])
+            self.write("src/io/x.cpp", "int x;\n")
+            self.assert_one(self.findings(clock), "src/io/x.cpp:1", "no longer")
 
     def test_app_may(self):
         self.write("src/app/clock.cpp", "auto t = std::chrono::system_clock::now(); std::random_device r;\n")

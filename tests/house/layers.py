@@ -64,6 +64,11 @@ def room_of(path):
     return parts[0]
 
 
+def room_of_library(name):
+    """A library may be a part of a room: "kinds/postgres/gateway" belongs to "kinds/postgres"."""
+    return room_of(f"{name}/CMakeLists.txt") or name
+
+
 def floor_of(room):
     return KIND_FLOOR if room.startswith("kinds/") else FLOORS[room]
 
@@ -72,6 +77,9 @@ def objection(room, target):
     """Why `room` may not see `target`, as (what, mend); None when it may."""
     if room == target or (room, target) in NAMED_EXCEPTIONS:
         return None
+    for one in (room, target):
+        if one.split("/")[0] not in FLOORS:
+            return f"{one} is no room of the floors table", "Put it in one"
     if room in PURE and target not in PURE_SEES:
         return f"{room} is pure and sees only base and domain, not {target}", "Take the value as an argument"
     if room == "proxy" and target in PURE:
@@ -135,10 +143,9 @@ def check_links(root, path):
                     break
                 dependencies.append(word)
         line = text.count("\n", 0, match.start()) + 1
-        room = match.group(1)
+        room = room_of_library(match.group(1))
         for dependency in dependencies:
-            known = dependency in FLOORS or dependency.startswith("kinds/")
-            refused = objection(room, dependency) if known and (room in FLOORS or room.startswith("kinds/")) else None
+            refused = objection(room, room_of_library(dependency))
             if refused:
                 yield Finding(str(path), line, f"links {dependency}: {refused[0]}", refused[1])
 
