@@ -44,7 +44,7 @@ void on_policy(State& state, const PolicySet& set) {
     l.table = desired_table(l);
   }
   if (fresh || l.tuning.resolved == 0) {
-    l.tuning = {set.resource.id, set.policy.shadowing.threshold, set.policy.critical.threshold, 0, "as configured"};
+    l.tuning = {set.resource.id, set.policy.shadowing.threshold, set.policy.critical.threshold, 0, 0, "as configured"};
   } else {
     const auto& b = set.policy.bounds;
     l.tuning.shadowing_threshold = std::clamp(l.tuning.shadowing_threshold, b.shadowing_min, b.shadowing_max);

@@ -1,0 +1,376 @@
+#include "sim/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "decide/state_json.hpp"
+#include "domain/names.hpp"
+#include "engine/engine.hpp"
+#include "sim/watched_journal.hpp"
+#include "sim/world.hpp"
+
+namespace foreshadow::sim {
+namespace {
+
+constexpr Time epoch_of_the_world = time_from_ms(1'000'000'000'000);
+
+Resource make_resource(const std::string& id, bool shares_data, int n, int gateways) {
+  Resource r;
+  r.id = id;
+  r.kind = "simulated";
+  r.traits = {shares_data, !shares_data, true};
+  r.primary.id = id + "-primary";
+  r.primary.endpoint = {"127.0.0.1", static_cast<std::uint16_t>(10'000 + n)};
+  r.primary.failure_domains = {"host:" + std::to_string(n)};
+  r.segments = {{"reads", false, false, Millis{5000}, 0.2}, {"writes", true, shares_data, Millis{0}, 0.8}};
+  for (int g = 0; g < gateways; ++g) r.gateways.push_back("gw" + std::to_string(g));
+  return r;
+}
+
+Policy make_policy(Random& random) {
+  Policy p;
+  p.autonomy = random.chance(0.8) ? Autonomy::act : random.chance(0.5) ? Autonomy::advise : Autonomy::observe;
+  p.approval_required = random.chance(0.1);
+  p.handover_enabled = !random.chance(0.1);
+  p.shadowing = {0.5, Millis{30'000}};
+  p.critical = {0.8, Millis{10'000}};
+  p.recede_after = Millis{10'000};
+  p.canary.requests_min = 50;
+  p.hold.lease = Millis{1500};
+  p.budget.cooldown = Millis{5000};
+  p.counterfactual_max = Millis{40'000};
+  return p;
+}
+
+// One run: who is up, what is under way, and the rules that decisions are held to.
+class Run final : public engine::Hands {
+ public:
+  explicit Run(const RunSettings& settings)
+      : settings_(settings), random_(settings.seed * 2 + (settings.mode == Mode::liveness ? 1 : 0)),
+        schedule_(epoch_of_the_world) {
+    const auto faults = Faults::draw(random_);
+    const int gateways = 1 + static_cast<int>(random_.below(2));
+    const int count = 1 + static_cast<int>(random_.below(3));
+    std::vector<Resource> resources;
+    for (int i = 0; i < count; ++i) resources.push_back(make_resource("r" + std::to_string(i), random_.chance(0.4), i, gateways));
+    for (const auto& r : resources) configured_.push_back({r, make_policy(random_)});
+    world_ = std::make_unique<World>(schedule_, random_, faults, resources, gateways);
+    journal_ = std::make_unique<WatchedJournal>(memory_, [this] { return killed_now(); });
+    report_.seed = settings.seed;
+    report_.mode = settings.mode;
+  }
+
+  RunReport go() {
+    try {
+      const Time faults_end = epoch_of_the_world + Millis{90'000};
+      const Time end = settings_.mode == Mode::liveness ? faults_end + Millis{150'000} : faults_end;
+      start_controller();
+      schedule_.after(Millis{100}, [this] { every_100ms(); });
+      schedule_.after(Millis{500}, [this] { every_500ms(); });
+      schedule_.after(Millis{1000}, [this] { every_second(); });
+      if (settings_.mode == Mode::liveness) schedule_.at(faults_end, [this] { heal(); });
+      while (!schedule_.empty() && schedule_.next_at() <= end) schedule_.step();
+      check_replay();
+      if (settings_.mode == Mode::liveness) check_converged();
+    } catch (const Violation& v) {
+      report_.violation = v.what();
+    }
+    return std::move(report_);
+  }
+
+  // --- Hands ---------------------------------------------------------------------------------------------------------
+
+  void start(const Effect& effect) override {
+    if (killed_now()) throw ControllerKilled{};
+    check_start(effect);
+    note(fmt::format("start #{} {} term {}: {}", effect.id, name_of(effect.body), effect.term, effect.why));
+    if (std::holds_alternative<Page>(effect.body)) {
+      schedule_.after(Millis{1}, [=, this, generation = generation_] { answer(generation, effect, {}); });
+      return;
+    }
+    in_flight_[effect.id] = generation_;
+    const auto& f = world_->faults();
+    const bool fails = random_.chance(f.effect_fails * 0.5);
+    const bool loses_answer = random_.chance(f.answer_lost * 0.5);
+    arrive(effect, generation_, delay_of(effect.body), fails, loses_answer);
+  }
+  void cancel(EffectId id) override { cancelled_.insert(id); }
+
+ private:
+  Millis delay_of(const EffectBody& body) {
+    const auto up_to = [&](int ms) { return Millis{1 + static_cast<int>(random_.below(static_cast<std::uint64_t>(ms)))}; };
+    if (std::holds_alternative<Provision>(body) || std::holds_alternative<Replicate>(body) ||
+        std::holds_alternative<Rejoin>(body) || std::holds_alternative<Retire>(body))
+      return up_to(3000);
+    return up_to(random_.chance(0.1) ? 2500 : 120);
+  }
+
+  void arrive(const Effect& effect, int generation, Millis delay, bool fails, bool loses_answer) {
+    schedule_.after(delay, [=, this] {
+      // Work of a stopped process stands still; that of a dead one is gone, or was on its way and arrives anyway.
+      if (generation == generation_ && paused_until_ && schedule_.now() < *paused_until_)
+        return arrive(effect, generation, *paused_until_ - schedule_.now() + Millis{1}, fails, loses_answer);
+      if (generation != generation_ && !orphans_arrive(effect)) return;
+      EffectDone done;
+      if (generation == generation_ && cancelled_.contains(effect.id)) {
+        done.error = Error{Code::cancelled, "told to stop"};
+      } else if (fails) {
+        done.error = Error{Code::refused, "simulated refusal"};
+      } else {
+        done = world_->perform(effect);
+        note(fmt::format("world #{} {}: {}", effect.id, name_of(effect.body), done.error ? done.error->what : "done"));
+        if (loses_answer) {
+          done = {};
+          done.error = Error{Code::timeout, "no answer came; it may have happened"};
+        }
+      }
+      schedule_.after(Millis{1 + static_cast<int>(random_.below(5))}, [=, this] { answer(generation, effect, done); });
+    });
+  }
+
+  bool orphans_arrive(const Effect& effect) {
+    return !std::holds_alternative<Provision>(effect.body) && !std::holds_alternative<Replicate>(effect.body) &&
+           random_.chance(0.5);
+  }
+
+  void answer(int generation, const Effect& effect, EffectDone done) {
+    if (generation != generation_) return;
+    in_flight_.erase(effect.id);
+    done.id = effect.id;
+    deliver(Event{{}, effect.resource, std::move(done)});
+  }
+
+  // --- the controller --------------------------------------------------------------------------------------------------
+
+  bool killed_now() { return alive_or_starting_ && random_.chance(world_->faults().controller_crash); }
+
+  void start_controller() {
+    alive_or_starting_ = true;
+    starting_ = true;
+    engine_ = std::make_unique<engine::Engine>(schedule_, *journal_, *this, engine::EngineSettings{"sim", 200});
+    guarded([this] {
+      if (auto started = engine_->start(configured_); !started)
+        throw Violation("the engine does not start: " + started.error().what);
+    });
+    starting_ = false;
+  }
+
+  void deliver(Event event) {
+    if (!engine_) return;  // nobody listens; observations come again, answers of the dead do not matter
+    if (paused_until_ && schedule_.now() < *paused_until_) {
+      schedule_.at(*paused_until_ + Millis{1}, [this, event = std::move(event), generation = generation_] {
+        if (generation == generation_) deliver(event);
+      });
+      return;
+    }
+    ++report_.events;
+    digest(event);
+    if (!starting_ && random_.chance(world_->faults().controller_pause)) {
+      paused_until_ = schedule_.now() + Millis{500 + static_cast<int>(random_.below(8000))};
+      note("controller stopped");
+    }
+    guarded([&] { engine_->handle(std::move(event)); });
+  }
+
+  template <class F>
+  void guarded(F&& act) {
+    try {
+      act();
+    } catch (const ControllerKilled&) {
+      kill_controller();
+    }
+  }
+
+  void kill_controller() {
+    ++report_.controller_crashes;
+    note("controller killed");
+    engine_.reset();
+    alive_or_starting_ = false;
+    starting_ = false;
+    paused_until_.reset();
+    ++generation_;
+    cancelled_.clear();
+    journal_->crash();
+    schedule_.after(Millis{200 + static_cast<int>(random_.below(6000))}, [this] {
+      if (!engine_) start_controller();
+    });
+  }
+
+  // --- what time brings --------------------------------------------------------------------------------------------------
+
+  void every_100ms() {
+    for (auto& [id, r] : world_->resources()) world_->client_write(r);
+    if (engine_ && !(paused_until_ && schedule_.now() < *paused_until_)) guarded([this] { engine_->tick(); });
+    schedule_.after(Millis{100}, [this] { every_100ms(); });
+  }
+
+  void every_500ms() {
+    for (auto& [id, r] : world_->resources()) {
+      world_->fates(r);
+      deliver(Event{{}, id, OutlookMade{world_->outlook(r)}});
+      deliver(Event{{}, id, world_->evidence(r)});
+      if (!engine_) continue;
+      const auto& l = engine_->state().resources.at(id);
+      if (l.phase == Phase::watching && l.old_primary)
+        if (auto seen = world_->counterfactual(r, *l.old_primary)) deliver(Event{{}, id, *seen});
+    }
+    schedule_.after(Millis{500}, [this] { every_500ms(); });
+  }
+
+  void every_second() {
+    const auto& f = world_->faults();
+    for (auto& g : world_->gateways()) {
+      if (g.up && random_.chance(f.gateway_crash)) {
+        ++report_.gateway_crashes;
+        note(g.name + " killed");
+        world_->gateway_crash(g);
+        schedule_.after(Millis{50 + static_cast<int>(random_.below(900))}, [this, &g] {
+          if (!g.up) world_->gateway_boot(g);
+        });
+      }
+      if (g.reachable && random_.chance(f.gateway_cut)) {
+        g.reachable = false;
+        schedule_.after(Millis{200 + static_cast<int>(random_.below(5000))}, [&g] { g.reachable = true; });
+      }
+    }
+    for (auto& [id, r] : world_->resources()) {
+      if (random_.chance(f.outsider)) world_->outsider_write(r);
+      for (auto& [name, i] : r.instances)
+        if (i.alive && random_.chance(i.writable ? f.primary_dies : f.shadow_dies)) i.alive = false;
+      if (random_.chance(f.operator_acts)) operate(id);
+    }
+    schedule_.after(Millis{1000}, [this] { every_second(); });
+  }
+
+  void operate(const ResourceId& id) {
+    static constexpr Verb verbs[] = {Verb::handover, Verb::pause, Verb::resume, Verb::resume,
+                                     Verb::abort,    Verb::rollback, Verb::approve, Verb::approve};
+    const auto verb = verbs[random_.below(std::size(verbs))];
+    if (engine_ && verb == Verb::abort) {
+      const auto& l = engine_->state().resources.at(id);
+      if (l.phase == Phase::handing_over && !decide::past_no_return(l)) {
+        aborted_epoch_[id] = l.epoch + 1;
+        ++report_.aborted;
+      }
+    }
+    note(fmt::format("operator: {} {}", to_string(verb), id));
+    deliver(Event{{}, random_.chance(0.9) || (verb != Verb::pause && verb != Verb::resume) ? id : "", Command{verb, "sim", ""}});
+  }
+
+  void heal() {
+    note("healed");
+    world_->heal();
+    paused_until_.reset();
+    if (!engine_) start_controller();
+    deliver(Event{{}, "", Command{Verb::resume, "sim", ""}});
+    for (const auto& set : configured_) deliver(Event{{}, set.resource.id, Command{Verb::resume, "sim", ""}});
+  }
+
+  // --- what decisions are held to ----------------------------------------------------------------------------------------
+
+  void check_start(const Effect& effect) {
+    const bool page = std::holds_alternative<Page>(effect.body);
+    if (!page && !journal_->intent_is_durable(effect.id))
+      throw Violation(fmt::format("effect #{} {} started before its intent was durable", effect.id, name_of(effect.body)));
+    if (starting_ || !engine_) return;
+    const auto it = provisions_.find(effect.id);
+    if (std::holds_alternative<Provision>(effect.body) && it == provisions_.end()) {
+      provisions_.insert(effect.id);
+      ++provisions_of_[effect.resource];
+      const auto& policy = policy_of(effect.resource);
+      if (provisions_of_[effect.resource] > policy.budget.provisions_per_day) throw Violation("provision budget overrun");
+    }
+    if (std::holds_alternative<Hold>(effect.body)) {
+      aborted_epoch_.erase(effect.resource);
+      ++report_.handovers;
+    }
+    if (const auto* promote = std::get_if<Promote>(&effect.body)) {
+      const auto aborted = aborted_epoch_.find(effect.resource);
+      const bool forced = engine_->state().resources.at(effect.resource).forward_only;
+      if (aborted != aborted_epoch_.end() && aborted->second == promote->next_epoch && !forced)
+        throw Violation("promotion after an abort that came before the point of no return");
+    }
+  }
+
+  const Policy& policy_of(const ResourceId& id) const {
+    return std::find_if(configured_.begin(), configured_.end(), [&](const PolicySet& s) { return s.resource.id == id; })->policy;
+  }
+
+  void check_replay() {
+    if (!engine_) return;
+    decide::State state;
+    for (const auto& event : journal_->events()) state = decide::step(std::move(state), event).state;
+    if (state != engine_->state()) {
+      const auto a = decide::encode_state(state), b = decide::encode_state(engine_->state());
+      const auto at = static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+      throw Violation(fmt::format("replaying the journal gives another state, from: ...{} instead of ...{}",
+                                  a.substr(at > 60 ? at - 60 : 0, 160), b.substr(at > 60 ? at - 60 : 0, 160)));
+    }
+    for (const auto& [id, l] : state.resources) report_.outcomes += static_cast<int>(l.outcomes.size());
+  }
+
+  void check_converged() {
+    if (!engine_) throw Violation("liveness: no controller after the faults ended");
+    for (auto& [id, r] : world_->resources()) {
+      const auto& l = engine_->state().resources.at(id);
+      const auto since = schedule_.now() - std::max(l.phase_since, l.step_since);
+      const bool passing = l.phase == Phase::handing_over || l.phase == Phase::provisioning ||
+                           l.phase == Phase::replicating || l.phase == Phase::withdrawing || l.phase == Phase::retiring;
+      const auto current = r.instances.find(l.current.id);
+      const bool can_serve = current != r.instances.end() && current->second.alive;
+      if (passing && since > Millis{30'000} && can_serve)
+        throw Violation(fmt::format("liveness: {} is stuck in {} ({}) for {} ms: {}", id, to_string(l.phase),
+                                    to_string(l.step), since.count(), l.blocked_why));
+      for (const auto& g : world_->gateways()) {
+        const auto& gate = g.gates.at(id);
+        if (l.phase != Phase::handing_over && gate.sealed_for)
+          throw Violation(fmt::format("liveness: {} stays sealed while {} is {}", g.name, id, to_string(l.phase)));
+        if (l.phase != Phase::handing_over && gate.table.epoch != l.epoch)
+          throw Violation(fmt::format("liveness: {} is at epoch {}, {} at {}", g.name, gate.table.epoch, id, l.epoch));
+      }
+      if (can_serve && l.phase != Phase::handing_over && (!r.last_served || schedule_.now() - *r.last_served > Millis{3000}))
+        throw Violation(fmt::format("liveness: nobody is served by {} although {} is up", id, l.current.id));
+    }
+  }
+
+  // --- telling --------------------------------------------------------------------------------------------------------------
+
+  void note(std::string text) {
+    if (settings_.trace)
+      report_.trace.push_back(fmt::format("{:>8} {}", to_ms(schedule_.now()) - to_ms(epoch_of_the_world), text));
+  }
+  void digest(const Event& event) {
+    const auto mix = [&](std::uint64_t v) { report_.digest = (report_.digest ^ v) * 0x100000001b3ULL; };
+    mix(event.body.index());
+    mix(static_cast<std::uint64_t>(to_ms(schedule_.now())));
+    if (const auto* done = std::get_if<EffectDone>(&event.body)) mix(done->id * 2 + (done->error ? 1 : 0));
+  }
+
+  const RunSettings settings_;
+  Random random_;
+  Schedule schedule_;
+  std::vector<PolicySet> configured_;
+  std::unique_ptr<World> world_;
+  journal::MemoryJournal memory_;
+  std::unique_ptr<WatchedJournal> journal_;
+  std::unique_ptr<engine::Engine> engine_;
+  bool alive_or_starting_ = false;
+  bool starting_ = false;
+  int generation_ = 0;
+  std::optional<Time> paused_until_;
+  std::map<EffectId, int> in_flight_;
+  std::set<EffectId> cancelled_;
+  std::set<EffectId> provisions_;
+  std::map<ResourceId, int> provisions_of_;
+  std::map<ResourceId, std::uint64_t> aborted_epoch_;
+  RunReport report_;
+};
+
+}  // namespace
+
+RunReport run(const RunSettings& settings) { return Run(settings).go(); }
+
+}  // namespace foreshadow::sim

@@ -1,0 +1,35 @@
+// One seeded history: the real engine, decide, learn and journal against the simulated world, with crashes of every party
+// at every step. The same seed and mode give the same history, to the last event.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/chance.hpp"
+
+namespace foreshadow::sim {
+
+struct RunSettings {
+  std::uint64_t seed = 1;
+  Mode mode = Mode::safety;
+  bool trace = false;  // collect what happened, for a person
+};
+
+struct RunReport {
+  std::uint64_t seed = 0;
+  Mode mode = Mode::safety;
+  std::string violation;  // empty: every invariant held
+  std::uint64_t digest = 0;  // of all events in order: equal for equal histories
+  int events = 0;
+  int handovers = 0;
+  int aborted = 0;
+  int controller_crashes = 0;
+  int gateway_crashes = 0;
+  int outcomes = 0;
+  std::vector<std::string> trace;
+};
+
+RunReport run(const RunSettings& settings);
+
+}  // namespace foreshadow::sim
