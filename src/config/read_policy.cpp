@@ -63,6 +63,7 @@ void read_policy(Fields& f, Policy& policy) {
   read_threshold(f, "critical", policy.critical);
   f.fraction("hysteresis", policy.hysteresis);
   f.duration("recede_after", policy.recede_after);
+  f.fraction("shift_max", policy.shift_max);
   f.fraction("mirror_fraction", policy.mirror_fraction);
   f.fraction("reverse_mirror_fraction", policy.reverse_mirror_fraction);
   f.map("canary", [&](Fields& c) {

@@ -48,6 +48,7 @@ resources:
       critical: {threshold: 80%, horizon: 12s}
       hysteresis: 0.15
       recede_after: 5m
+      shift_max: 0.4
       mirror_fraction: 1.0
       reverse_mirror_fraction: 0.5
       canary: {error_rate_max: 0.01, slow_after: 250ms, slow_rate_max: 0.05, mismatch_rate_max: 0.02, alpha: 0.01, requests_min: 60}

@@ -67,6 +67,7 @@ TEST(Load, ReadsEverySectionOfACompleteFile) {
   policy.critical = {0.8, Millis{12'000}};
   policy.hysteresis = 0.15;
   policy.recede_after = Millis{300'000};
+  policy.shift_max = 0.4;
   policy.mirror_fraction = 1.0;
   policy.reverse_mirror_fraction = 0.5;
   policy.canary = {0.01, Millis{250}, 0.05, 0.02, 0.01, 60};

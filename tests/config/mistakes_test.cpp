@@ -24,7 +24,7 @@ TEST(Mistakes, UnknownKeysAreMetWithASuggestion) {
   EXPECT_EQ(refusal("interval: 250ms", "intervall: 250ms"),
             "f.yaml:28:7: unknown key 'intervall' in resources.observe; did you mean 'interval'?");
   EXPECT_EQ(refusal("cooldown: 1m", "colour: 1m"),
-            "f.yaml:50:61: unknown key 'colour' in resources.policy.budget; known keys: provisions_per_day, "
+            "f.yaml:51:61: unknown key 'colour' in resources.policy.budget; known keys: provisions_per_day, "
             "handovers_per_day, cooldown");
 }
 
@@ -37,9 +37,9 @@ TEST(Mistakes, WrongTypesSayWhatBelongsThere) {
   EXPECT_EQ(refusal("writes: true", "writes: yes"),
             "f.yaml:23:17: writes: 'yes' is neither true nor false; write one of them, without quotes");
   EXPECT_EQ(refusal("requests_min: 60", "requests_min: 6.5"),
-            "f.yaml:48:130: requests_min: '6.5' is not a whole number from 1 to 1000000");
+            "f.yaml:49:130: requests_min: '6.5' is not a whole number from 1 to 1000000");
   EXPECT_EQ(refusal("retry_after: 2s", "retry_after: 2"),
-            "f.yaml:49:84: retry_after: '2' is not a duration; write a number and ms, s, m, h or d");
+            "f.yaml:50:84: retry_after: '2' is not a duration; write a number and ms, s, m, h or d");
   EXPECT_EQ(refusal("hysteresis: 0.15", "hysteresis: 15"),
             "f.yaml:44:19: hysteresis: '15' is not a fraction; write 0 to 1, or 0% to 100%");
   EXPECT_EQ(
@@ -48,7 +48,7 @@ TEST(Mistakes, WrongTypesSayWhatBelongsThere) {
   EXPECT_EQ(refusal("autonomy: act", "autonomy: actt"),
             "f.yaml:39:17: autonomy: 'actt' is not known; did you mean 'act'?");
   EXPECT_EQ(refusal("retirement: rebuild", "retirement: burn"),
-            "f.yaml:56:19: retirement: 'burn' is not known; write one of: standby, rebuild, keep");
+            "f.yaml:57:19: retirement: 'burn' is not known; write one of: standby, rebuild, keep");
 }
 
 TEST(Mistakes, MissingFieldsAreNamed) {
@@ -71,13 +71,13 @@ TEST(Mistakes, ThresholdsThatCannotBeMeant) {
             "f.yaml:43:17: critical: horizon 60.0s is longer than shadowing's 30.0s, so a handover would come before "
             "its shadow; shorten it");
   EXPECT_EQ(refusal("critical_min: 0.6", "critical_min: 0.95"),
-            "f.yaml:51:70: critical_min: 0.95 is above critical_max 0.9; lower it");
+            "f.yaml:52:70: critical_min: 0.95 is above critical_max 0.9; lower it");
   EXPECT_EQ(refusal("budget: 250ms", "budget: 5s"),
-            "f.yaml:49:33: budget: 5.0s is not below the lease 2.0s, which would lapse first; shorten it\n"
-            "f.yaml:49:47: park_max: 4.0s is below the budget 5.0s, so parked clients would get errors in every "
+            "f.yaml:50:33: budget: 5.0s is not below the lease 2.0s, which would lapse first; shorten it\n"
+            "f.yaml:50:47: park_max: 4.0s is below the budget 5.0s, so parked clients would get errors in every "
             "handover; raise it");
   EXPECT_EQ(refusal("alpha: 0.01", "alpha: 1"),
-            "f.yaml:48:110: alpha: 1 is no false-alarm bound; write more than 0 and less than 0.5");
+            "f.yaml:49:110: alpha: 1 is no false-alarm bound; write more than 0 and less than 0.5");
 }
 
 TEST(Mistakes, HorizonsNeedEnoughScrapes) {
@@ -118,14 +118,14 @@ TEST(Mistakes, NamesThatReferToNothing) {
             "f.yaml:8:11: kind: 'mongodb' is not known; this build knows: http, postgres");
   EXPECT_EQ(refusal("gateways: [edge]\n    primary", "gateways: [egde]\n    primary"),
             "f.yaml:10:15: gateways: no gateway 'egde' in gateways:; did you mean 'edge'?");
-  EXPECT_EQ(refusal("agents: [{name: local}]\n", ""), "f.yaml:64:12: agent: no agent 'local' in agents:; add it there");
+  EXPECT_EQ(refusal("agents: [{name: local}]\n", ""), "f.yaml:65:12: agent: no agent 'local' in agents:; add it there");
   EXPECT_EQ(refusal("agent: local", "agent: remote"),
-            "f.yaml:65:12: agent: no agent 'remote' in agents:; there are: local");
+            "f.yaml:66:12: agent: no agent 'remote' in agents:; there are: local");
   EXPECT_EQ(refusal("match: {method: POST", "match: {methd: POST"),
             "f.yaml:22:16: match: http cannot be told apart by 'methd'; did you mean 'method'?");
   EXPECT_EQ(
       refusal("match: {application_name: reports}", "match: {path: /x}"),
-      "f.yaml:68:32: match: postgres cannot be told apart by 'path'; it can by: application_name, user, database");
+      "f.yaml:69:32: match: postgres cannot be told apart by 'path'; it can by: application_name, user, database");
   EXPECT_EQ(refusal("path: /orders", "path: orders"),
             "f.yaml:22:16: match: path 'orders' does not start with '/'; write it from the root");
   EXPECT_EQ(refusal("\"/products/**\"", "\"/pro*ducts\""),
@@ -145,16 +145,16 @@ TEST(Mistakes, SegmentsThatWouldNeverSeeWork) {
 
 TEST(Mistakes, AddressesThatClash) {
   EXPECT_EQ(refusal("\"127.0.0.1:5433\"", "0.0.0.0:8080"),
-            "f.yaml:63:13: listen: 0.0.0.0:8080 is taken by resource 'shop' on line 9; choose another port");
+            "f.yaml:64:13: listen: 0.0.0.0:8080 is taken by resource 'shop' on line 9; choose another port");
   EXPECT_EQ(refusal("listen: 127.0.0.1:8080", "listen: 127.0.0.1:9001"),
             "f.yaml:9:13: listen: 127.0.0.1:9001 is the primary's own address, so the gateway would call itself; "
             "choose another port");
   EXPECT_EQ(refusal("name: ledger", "name: shop"),
-            "f.yaml:61:11: name: a resource 'shop' was given on line 7 already; choose another");
+            "f.yaml:62:11: name: a resource 'shop' was given on line 7 already; choose another");
   EXPECT_EQ(refusal("\"/run/pg:5432\"", "127.0.0.1:9001"),
-            "f.yaml:66:14: primary: 127.0.0.1:9001 is protected as resource 'shop' already; protect it once");
+            "f.yaml:67:14: primary: 127.0.0.1:9001 is protected as resource 'shop' already; protect it once");
   EXPECT_EQ(refusal("options: {health_path: /healthz}", "options: {shadow_address: \"127.0.0.1:9001\"}"),
-            "f.yaml:60:14: options: shadow_address '127.0.0.1:9001' is the primary itself, which cannot stand in for "
+            "f.yaml:61:14: options: shadow_address '127.0.0.1:9001' is the primary itself, which cannot stand in for "
             "itself; name another instance");
   EXPECT_EQ(refusal("address: 127.0.0.1:9001", "address: http://127.0.0.1:9001"),
             "f.yaml:13:16: address: 'http://127.0.0.1:9001' has no host; write it as host:port, without a scheme");
@@ -172,24 +172,24 @@ TEST(Mistakes, AutonomyNeedsMeans) {
             "f.yaml:37:7: policy: autonomy act moves traffic, and no gateway is in its path; add listen: and "
             "gateways:, or set autonomy: observe");
   EXPECT_EQ(refusal("    agent: local\n", "    policy: {autonomy: advise}\n"),
-            "f.yaml:65:13: policy: kind postgres is fenced before a promotion, which needs an agent on the primary's "
+            "f.yaml:66:13: policy: kind postgres is fenced before a promotion, which needs an agent on the primary's "
             "host; add agent:, or set "
             "autonomy: observe");
 }
 
 TEST(Mistakes, OptionsAreTheKindsOwn) {
   EXPECT_EQ(refusal("options: {max_rate: 20MB}", "options: {max_rat: 20MB}"),
-            "f.yaml:72:14: options: kind postgres has no option 'max_rat'; did you mean 'max_rate'?");
+            "f.yaml:73:14: options: kind postgres has no option 'max_rat'; did you mean 'max_rate'?");
   EXPECT_EQ(refusal("max_rate: 20MB", "max_rate: fast"),
-            "f.yaml:72:14: max_rate: 'fast' is not a size; write one such as 20MB");
+            "f.yaml:73:14: max_rate: 'fast' is not a size; write one such as 20MB");
 }
 
 TEST(Mistakes, SecretsAreKeptOut) {
   EXPECT_EQ(refusal("options: {max_rate: 20MB}", "options: {password: hunter2}"),
-            "f.yaml:72:15: password: secrets do not belong in this file; write password_file: with the path of a file "
+            "f.yaml:73:15: password: secrets do not belong in this file; write password_file: with the path of a file "
             "only its owner can read");
   EXPECT_EQ(refusal("variables: {size: \"2\"}", "variables: {API_TOKEN: abc}"),
-            "f.yaml:71:64: API_TOKEN: secrets do not belong in this file; write API_TOKEN_file: with the path of a "
+            "f.yaml:72:64: API_TOKEN: secrets do not belong in this file; write API_TOKEN_file: with the path of a "
             "file only its owner can read");
   EXPECT_EQ(refusal("log_level: debug", "secret: abc"),
             "f.yaml:3:1: secret: secrets do not belong in this file; write secret_file: with the path of a file only "
@@ -198,9 +198,9 @@ TEST(Mistakes, SecretsAreKeptOut) {
 
 TEST(Mistakes, AShadowIsMadeInOneWay) {
   EXPECT_EQ(refusal("terraform: {dir: infra/,", "command: {argv: [a], destroy: [b]}\n      terraform: {dir: infra/,"),
-            "f.yaml:72:18: terraform: a command is given too, and a shadow is made in one way only; remove one");
+            "f.yaml:73:18: terraform: a command is given too, and a shadow is made in one way only; remove one");
   EXPECT_EQ(refusal("argv: [./provision.sh, up]", "argv: []"),
-            "f.yaml:59:23: argv: no program is named; write it as a list, [./provision.sh, up]");
+            "f.yaml:60:23: argv: no program is named; write it as a list, [./provision.sh, up]");
 }
 
 TEST(Mistakes, ASocketPathThatTheSystemWouldRefuse) {

@@ -7,6 +7,7 @@
 
 #include "config/complete.hpp"
 #include "config/declared_kinds.hpp"
+#include "domain/json.hpp"
 
 namespace foreshadow::config {
 namespace {
@@ -39,6 +40,22 @@ TEST(Schema, HasTheKeysThatTheParserKnows) {
   ASSERT_TRUE(parse_declared(kComplete, &in_parser));
   EXPECT_EQ(in_schema, in_parser);
   expect_closed(schema);
+}
+
+// A field added to Policy that no one can set would be noticed here.
+TEST(Schema, EveryFieldOfThePolicyCanBeSet) {
+  KnownKeys known;
+  ASSERT_TRUE(parse_declared(kComplete, &known));
+  const json policy = Policy{};
+  std::set<std::string> fields;
+  for (const auto& [field, value] : policy.items()) {
+    fields.insert(field);
+    if (!value.is_object()) continue;
+    std::set<std::string> inner;
+    for (const auto& [name, ignored] : value.items()) inner.insert(name);
+    EXPECT_EQ(known["resources.policy." + field], inner) << field;
+  }
+  EXPECT_EQ(known["resources.policy"], fields);
 }
 
 TEST(Schema, RequiresWhatTheParserRequires) {
