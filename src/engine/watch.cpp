@@ -119,11 +119,11 @@ void Watch::tell_evidence(const Standing& standing, std::stop_token stop) {
   }
   // A gateway that does not answer simply adds no evidence; that it is missing shows in the list of those that did.
   auto evidence = observe::evidence_between(reports_, reports ? *reports : std::vector<GatewayReport>{}, standing.canary);
-  if (standing.shadow && standing.traits.fences) {
+  if (standing.shadow && standing.traits.fences && look_at_replica()) {
     const auto state = parts_.replicator->state(standing.current, *standing.shadow, stop);
     lag_ = state && state->following ? state->lag : std::nullopt;
-    evidence.lag = lag_;
   }
+  if (standing.shadow) evidence.lag = lag_;
   if (reports) reports_ = *reports;
   parts_.post(Event{{}, resource_, std::move(evidence)});
 }
@@ -132,6 +132,24 @@ std::optional<bool> Watch::reading(const InstanceId& instance, const std::string
   const auto sample = parts_.store.latest(resource_, instance, signal);
   if (!sample || parts_.clock.now() - sample->at > settings_.stale_after) return std::nullopt;
   return sample->value > 0.5;
+}
+
+std::optional<bool> Watch::old_primary_alive(const InstanceId& instance) {
+  const auto process = reading(instance, "process_up");
+  // A server that gives up in an orderly way takes its pid file along, and then only a fresh connection can tell.
+  const bool dead = process == false || (!process && reading(instance, "probe_up") == false);
+  old_dead_looks_ = dead ? old_dead_looks_ + 1 : 0;
+  constexpr std::uint64_t looks_to_believe = 3;
+  if (old_dead_looks_ >= looks_to_believe) return false;
+  return process == true ? std::optional(true) : std::nullopt;
+}
+
+// Its questions open connections to both databases, so they are asked at most once a second however short the interval.
+bool Watch::look_at_replica() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - replica_looked_ < std::chrono::seconds{1}) return false;
+  replica_looked_ = now;
+  return true;
 }
 
 void Watch::tell_instances(const Standing& standing, std::stop_token stop) {
@@ -148,18 +166,20 @@ void Watch::tell_instances(const Standing& standing, std::stop_token stop) {
   }
   if (!standing.watching_old || !standing.old_primary) {
     reports_at_watch_ = reports_;
-    replica_looks_ = replica_following_ = 0;
+    replica_looks_ = replica_following_ = old_dead_looks_ = 0;
     return;
   }
   CounterfactualSeen seen;
-  seen.alive = reading(standing.old_primary->id, "process_up");
+  seen.alive = old_primary_alive(standing.old_primary->id);
   if (standing.traits.shares_data) {
     seen.load_ratio = load_ratio(reports_at_watch_, reports_);
     seen.detail = "share of live requests that were also sent to it";
-  } else {
+  } else if (look_at_replica()) {
     const auto state = parts_.replicator->state(standing.current, *standing.old_primary, stop);
     ++replica_looks_;
     if (state && state->following) ++replica_following_;
+  }
+  if (!standing.traits.shares_data && replica_looks_ > 0) {
     seen.load_ratio = static_cast<double>(replica_following_) / static_cast<double>(replica_looks_);
     seen.detail = "share of looks at which it was receiving every write";
   }
