@@ -1,0 +1,19 @@
+// What `foreshadow status` shows of the state that decisions rest on. The schema is stable: fields are added, never
+// renamed; docs/cli.md lists them. Gateways answer for themselves, so their reports are not in here.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "decide/state.hpp"
+
+namespace foreshadow::api {
+
+// {"resources": [...], "gateways": [], "controller": {"alive": true, "term": N}, "frozen_why", "paused", "data_age_ms":
+// 0}
+nlohmann::json status_json(const decide::State& state, Time now);
+
+// {"resource", "lines": [...], "refused": why or null, "unmovable": [...], "epoch"} of what would be done now;
+// `provision` is the provisioner's own plan, or empty. Error invalid: no such resource.
+Result<nlohmann::json> plan_json(const decide::State& state, const ResourceId& resource, const std::string& provision);
+
+}  // namespace foreshadow::api
