@@ -1,0 +1,210 @@
+#include "kinds/postgres/host_promoter.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "kinds/postgres/control.hpp"
+#include "kinds/postgres/data_dir.hpp"
+#include "kinds/postgres/fence.hpp"
+#include "kinds/postgres/processes.hpp"
+#include "kinds/postgres/proof.hpp"
+#include "kinds/postgres/rejoin.hpp"
+#include "kinds/postgres/rivals.hpp"
+#include "kinds/postgres/server.hpp"
+#include "kinds/postgres/standby.hpp"
+#include "kinds/postgres/wal.hpp"
+
+namespace foreshadow::kinds::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kQuery = 5s;
+// Clients are parked under a lease of seconds; a shadow that is not there by now is not there in time.
+constexpr Millis kCatchUp = 2s;
+constexpr Millis kPromote = 30s;
+
+using Clock = std::chrono::steady_clock;
+double since_ms(Clock::time_point began) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
+}
+
+Result<void> no_rival(std::optional<std::string> rival) {
+  if (!rival) return {};
+  return fail(Code::refused,
+              "no promotion: " + *rival + " is in charge of this cluster; hand over with its own switchover");
+}
+
+class HostPromoter final : public act::Promoter {
+ public:
+  explicit HostPromoter(PgSettings settings) : settings_(std::move(settings)) {}
+
+  Result<std::string> prove_equal(const act::Authority& who, const Instance& primary, const Instance& shadow,
+                                  std::stop_token stop) override {
+    FS_TRY(standby, Control::connect(shadow.endpoint, settings_, stop));
+    FS_TRY(control, Control::connect(primary.endpoint, settings_, stop));
+    // Refused now, while nothing has happened, rather than between the fence and the promotion.
+    FS_CHECK(no_rival(rival_in_files(primary.data_dir)));
+    FS_CHECK(no_rival(rival_in_files(shadow.data_dir)));
+    FS_TRY(rival, rival_in_server(control, stop));
+    FS_CHECK(no_rival(rival));
+
+    const std::string identity = "SELECT system_identifier FROM pg_control_system()";
+    FS_TRY(primary_system, control.value(identity, kQuery, stop));
+    FS_TRY(shadow_system, standby.value(identity, kQuery, stop));
+    if (primary_system != shadow_system)
+      return fail(Code::refused,
+                  fmt::format("{} is no copy of {}: their system identifiers differ", shadow.id, primary.id));
+    FS_TRY(in_recovery, standby.truth("SELECT pg_is_in_recovery()", kQuery, stop));
+    if (!in_recovery) return fail(Code::conflict, shadow.id + " is not in recovery: it takes writes itself");
+
+    FS_TRY(walfile, control.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())", kQuery, stop));
+    Proof proof;
+    proof.timeline = static_cast<std::uint32_t>(std::strtoul(walfile.substr(0, 8).c_str(), nullptr, 16));
+    FS_TRY(marker, control.lsn("SELECT pg_current_wal_insert_lsn()", kQuery, stop));
+    proof.marker = marker;
+    // Local: the commit flushes all WAL before it, asynchronous commits too, and never waits for a standby that may be
+    // dead.
+    FS_TRY(set, control.query("SET synchronous_commit = local", kQuery, stop));
+    FS_TRY(sent, control.query("SELECT pg_logical_emit_message(true, 'foreshadow', $1)", kQuery, stop,
+                               {fmt::format("{} epoch {} term {}", who.resource, who.epoch, who.term)}));
+    FS_TRY(flushed, control.lsn("SELECT pg_current_wal_flush_lsn()", kQuery, stop));
+    proof.lsn = flushed;
+    Lsn replayed;
+    const auto reached =
+        wait_until(shadow.id + " has replayed " + flushed.text(), kCatchUp, stop, [&]() -> Result<bool> {
+          FS_TRY(text, standby.value("SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')", kQuery, stop));
+          FS_TRY(lsn, parse_lsn(text));
+          replayed = lsn;
+          return replayed >= flushed;
+        });
+    if (!reached && reached.error().code == Code::timeout)
+      return fail(Code::timeout, reached.error().what + ", it is at " + replayed.text());
+    FS_CHECK(reached);
+    return proof.text();
+  }
+
+  Result<std::string> fence(const act::Authority&, const Instance& primary, const Instance& shadow,
+                            std::stop_token) override {
+    return fence_cluster(settings_, primary, shadow);
+  }
+
+  Result<std::string> check_fenced(const act::Authority&, const Instance& primary, const Instance& shadow,
+                                   const std::string& proof_text, std::stop_token stop) override {
+    const auto began = Clock::now();
+    FS_TRY(proof, parse_proof(proof_text));
+    FS_TRY(dir, DataDir::open(primary.data_dir));
+    FS_TRY(members, processes_of(dir.path()));
+    if (!members.empty()) return fail(Code::refused, primary.id + " is not fenced: its processes run");
+    FS_TRY(tail, read_wal(settings_, dir, proof.timeline, proof.marker, proof.lsn, stop));
+    if (!tail.marker_commit || *tail.marker_commit >= proof.lsn)
+      return fail(Code::corrupt,
+                  fmt::format("the log of {} does not hold the marker of proof {}: no claim can be made from it",
+                              primary.id, proof.lsn.text()));
+    if (tail.commits.empty())
+      return fmt::format("no commit past {}: {} records read to {} in {:.0f} ms", proof.lsn.text(), tail.records,
+                         tail.last.text(), since_ms(began));
+    // Somebody writes beside the gateways. What the shadow has received all the same is safe; the rest would be lost.
+    Lsn replayed = proof.lsn;
+    if (auto settled = settled_replay(shadow, stop)) replayed = std::max(replayed, *settled);
+    const auto lost =
+        std::find_if(tail.commits.begin(), tail.commits.end(), [&](const auto& c) { return c.at >= replayed; });
+    if (lost != tail.commits.end())
+      return fail(
+          Code::conflict,
+          fmt::format(
+              "{} committed past the proof at {}, first '{}' at {}; the shadow has replayed to {}: somebody writes "
+              "beside the gateways",
+              tail.commits.size(), proof.lsn.text(), lost->what, lost->at.text(), replayed.text()));
+    return fmt::format(
+        "{} commits past {}, all of them on the shadow, which has replayed {}: somebody writes beside the gateways",
+        tail.commits.size(), proof.lsn.text(), replayed.text());
+  }
+
+  Result<std::string> promote(const act::Authority&, const Instance& shadow, std::stop_token stop) override {
+    const auto began = Clock::now();
+    FS_CHECK(no_rival(rival_in_files(shadow.data_dir)));
+    FS_TRY(control, Control::connect(shadow.endpoint, settings_, stop));
+    const std::string recovering = "SELECT pg_is_in_recovery()";
+    FS_TRY(in_recovery, control.truth(recovering, kQuery, stop));
+    if (!in_recovery) return shadow.id + " takes writes already";
+    FS_TRY(rival, rival_in_server(control, stop));
+    FS_CHECK(no_rival(rival));
+
+    // From here on an error says nothing about whether it happened.
+    if (auto asked = control.query("SELECT pg_promote(false)", kQuery, stop); !asked) {
+      if (asked.error().code == Code::refused) return tl::make_unexpected(asked.error());
+      return fail(Code::timeout, "promotion asked for, no answer: " + asked.error().what);
+    }
+    const auto ended = wait_until(shadow.id + " leaves recovery", kPromote, {}, [&]() -> Result<bool> {
+      auto still = control.truth(recovering, kQuery, {});
+      if (still) return !*still;
+      // The connection may break without the server being gone.
+      auto again = Control::connect(shadow.endpoint, settings_, {});
+      if (again) control = std::move(*again);
+      return false;
+    });
+    if (!ended) return fail(Code::timeout, ended.error().what);
+    auto at = control.value(
+        "SELECT pg_current_wal_lsn() || ' on timeline ' || "
+        "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int",
+        kQuery, stop);
+    return fmt::format("promoted in {:.0f} ms{}", since_ms(began), at ? ", at " + *at : "");
+  }
+
+  Result<bool> writable(const Instance& instance, std::stop_token stop) override {
+    auto control = Control::connect(instance.endpoint, settings_, stop);
+    if (!control) return tl::make_unexpected(control.error());
+    FS_TRY(rows, control->query("SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool",
+                                kQuery, stop));
+    if (rows.at(0).at(0) == "t") return false;
+    // A real write: a transaction id and a WAL record, taken back. A full volume or a broken disk says no here.
+    for (const char* sql : {"BEGIN", "SELECT pg_current_xact_id()",
+                            "SELECT pg_logical_emit_message(true, 'foreshadow', 'write probe')", "ROLLBACK"}) {
+      auto done = control->query(sql, kQuery, stop);
+      if (!done && done.error().code == Code::refused) return false;
+      if (!done) return tl::make_unexpected(done.error());
+    }
+    return true;
+  }
+
+  Result<std::string> revive(const act::Authority&, const Instance& primary, std::stop_token stop) override {
+    return revive_cluster(settings_, primary, std::move(stop));
+  }
+  Result<std::string> rejoin(const act::Authority&, const Instance& old_primary, const Instance& primary,
+                             std::stop_token stop) override {
+    return rejoin_cluster(settings_, old_primary, primary, std::move(stop));
+  }
+
+ private:
+  // How far the shadow has replayed, once it has replayed all it received, or will not get further (what it received
+  // may end inside a record). A record that begins before it is on the shadow.
+  Result<Lsn> settled_replay(const Instance& shadow, std::stop_token stop) {
+    Lsn replayed;
+    const auto settled = wait_until(
+        shadow.id + " has replayed what it received", kCatchUp, stop,
+        [&]() -> Result<bool> {
+          FS_TRY(view, look_at_standby(shadow, settings_, stop));
+          if (!view.running || !view.in_recovery || !view.replayed)
+            return fail(Code::refused, shadow.id + " cannot say what it has replayed");
+          replayed = *view.replayed;
+          return !view.received || *view.replayed >= *view.received;
+        },
+        5ms);
+    if (!settled && settled.error().code != Code::timeout) return tl::make_unexpected(settled.error());
+    return replayed;
+  }
+
+  const PgSettings settings_;
+};
+
+}  // namespace
+
+std::unique_ptr<act::Promoter> host_promoter(PgSettings settings) {
+  return std::make_unique<HostPromoter>(std::move(settings));
+}
+
+}  // namespace foreshadow::kinds::postgres

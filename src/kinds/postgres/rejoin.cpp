@@ -1,0 +1,159 @@
+#include "kinds/postgres/rejoin.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+
+#include "kinds/postgres/control.hpp"
+#include "kinds/postgres/data_dir.hpp"
+#include "kinds/postgres/processes.hpp"
+#include "kinds/postgres/server.hpp"
+#include "kinds/postgres/standby.hpp"
+#include "kinds/postgres/wal.hpp"
+
+namespace foreshadow::kinds::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kQuery = 5s;
+constexpr Millis kGrace = 1s;
+constexpr Millis kGone = 20s;
+constexpr Millis kStart = 5min;
+constexpr Millis kStreams = 2min;
+constexpr Millis kRewind = 25min;
+// How far before the fork the log is read: whole records, so that its end is found by reading, not by guessing.
+constexpr std::uint64_t kReadBefore = 256 << 10;
+
+struct Upstream {
+  std::string system_identifier;
+  std::uint32_t timeline = 0;
+  std::vector<TimelineFork> forks;
+};
+
+// Asked as a standby would (54.4 Streaming Replication Protocol), since that is what the old primary is about to be.
+Result<Upstream> ask_upstream(const Instance& primary, const PgSettings& settings, std::stop_token stop) {
+  Upstream out;
+  FS_TRY(control, Control::connect(primary.endpoint, settings, stop, Replication::physical));
+  FS_TRY(system, control.query("IDENTIFY_SYSTEM", kQuery, stop));
+  if (system.empty() || system[0].size() < 2) return fail(Code::invalid, "no answer to IDENTIFY_SYSTEM");
+  out.system_identifier = system[0][0].value_or("");
+  out.timeline = static_cast<std::uint32_t>(std::strtoul(system[0][1].value_or("0").c_str(), nullptr, 10));
+  if (out.timeline > 1) {
+    FS_TRY(history, control.query(fmt::format("TIMELINE_HISTORY {}", out.timeline), kQuery, stop));
+    if (history.empty() || history[0].size() < 2) return fail(Code::invalid, "no answer to TIMELINE_HISTORY");
+    FS_TRY(forks, parse_timeline_history(history[0][1].value_or("")));
+    out.forks = std::move(forks);
+  }
+  return out;
+}
+
+// A primary that waits for our old primary waits for a volume that is about to fill.
+Result<void> never_synchronous(Control& control, const Instance& old_primary, std::stop_token stop) {
+  FS_TRY(names, control.value("SELECT current_setting('synchronous_standby_names')", kQuery, std::move(stop)));
+  if (names.find('*') != std::string::npos || names.find(old_primary.id) != std::string::npos)
+    return fail(
+        Code::refused,
+        fmt::format("{} would be a synchronous standby (synchronous_standby_names = '{}') and its failure would stall "
+                    "every commit; take it out of that setting first",
+                    old_primary.id, names));
+  return {};
+}
+
+struct Divergence {
+  bool diverged = false;
+  std::string text;
+};
+
+// Does the old primary's log hold anything that the new timeline does not share?
+Result<Divergence> divergence(const PgSettings& settings, const DataDir& dir, const ControlFile& file,
+                              const Upstream& upstream, std::stop_token stop) {
+  if (file.timeline == upstream.timeline) return Divergence{false, "same timeline"};
+  std::optional<Lsn> fork;
+  for (const auto& entry : upstream.forks)
+    if (entry.timeline == file.timeline) fork = entry.at;
+  if (!fork)
+    return fail(Code::refused, fmt::format("needs a rebuild: its timeline {} is none that timeline {} came from",
+                                           file.timeline, upstream.timeline));
+  if (file.checkpoint >= *fork) return Divergence{true, "its last checkpoint is past the fork at " + fork->text()};
+  // The checkpoint record is valid, and so is all between it and the fork: the shadow had it from here.
+  const Lsn start = std::max(file.checkpoint, Lsn{fork->value > kReadBefore ? fork->value - kReadBefore : 0});
+  FS_TRY(tail, read_wal(settings, dir, file.timeline, start, *fork, std::move(stop)));
+  if (tail.last >= *fork)
+    return Divergence{true, fmt::format("its log goes on to {} past the fork at {}", tail.last.text(), fork->text())};
+  return Divergence{false, fmt::format("its log ends at the fork at {}", fork->text())};
+}
+
+Result<void> rewind(const PgSettings& settings, const DataDir& dir, const ControlFile& file,
+                    const Instance& old_primary, const Instance& primary, const std::string& why,
+                    std::stop_token stop) {
+  if (!file.checksums && !file.wal_log_hints)
+    return fail(Code::refused,
+                fmt::format("{} needs a rebuild: {}, and without wal_log_hints or data checksums it cannot be "
+                            "rewound",
+                            old_primary.id, why));
+  // Rewinding replays the log in single-user mode first, which refuses a standby. From here to the write below a reboot
+  // would find a primary, but one that no gateway routes to and that only an operator starts.
+  FS_CHECK(dir.remove("standby.signal"));
+  auto source = settings;
+  source.replication_user = settings.user;
+  const auto info = conninfo(primary.endpoint, source, "foreshadow") + " dbname=" + conninfo_quote(settings.database);
+  auto ran = run_tool(settings, dir.uid(), dir.gid(), "pg_rewind", {"-D", dir.path(), "--source-server=" + info},
+                      kRewind, stop);
+  FS_CHECK(dir.write("standby.signal", ""));
+  if (!ran) return tl::make_unexpected(ran.error());
+  if (ran->exit_code != 0)
+    return fail(Code::refused,
+                fmt::format("{} needs a rebuild: {}, and pg_rewind said: {}", old_primary.id, why, last_words(*ran)));
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> rejoin_cluster(const PgSettings& settings, const Instance& old_primary, const Instance& primary,
+                                   std::stop_token stop) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto took = [&] {
+    return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now() - began).count();
+  };
+  if (old_primary.id == primary.id || old_primary.data_dir == primary.data_dir ||
+      old_primary.endpoint == primary.endpoint)
+    return fail(Code::invalid, "an instance cannot follow itself");
+  FS_TRY(dir, DataDir::open(old_primary.data_dir));
+  FS_TRY(control, Control::connect(primary.endpoint, settings, stop));
+  FS_TRY(in_recovery, control.truth("SELECT pg_is_in_recovery()", kQuery, stop));
+  if (in_recovery) return fail(Code::refused, primary.id + " is in recovery: it is not the primary");
+  FS_CHECK(never_synchronous(control, old_primary, stop));
+  FS_TRY(view, look_at_standby(old_primary, settings, stop));
+  if (view.running && !view.in_recovery)
+    return fail(Code::refused, old_primary.id + " takes writes: it must be fenced before it can follow");
+  FS_TRY(upstream, ask_upstream(primary, settings, stop));
+  FS_TRY(file, read_control_file(settings, dir, stop));
+  if (file.system_identifier != upstream.system_identifier)
+    return fail(Code::conflict, fmt::format("{} holds another cluster's data ({}, not {})", old_primary.id,
+                                            file.system_identifier, upstream.system_identifier));
+
+  std::string how = "it ran as a standby already";
+  if (!view.running || !view.streaming) {
+    FS_TRY(killed, kill_processes(dir.path(), kGrace, kGone));
+    static_cast<void>(killed);
+    FS_TRY(apart, divergence(settings, dir, file, upstream, stop));
+    if (apart.diverged) FS_CHECK(rewind(settings, dir, file, old_primary, primary, apart.text, stop));
+    how = (apart.diverged ? "rewound: " : "no rewind: ") + apart.text;
+    // After a rewind these are the new primary's own, so they are written last.
+    auto parameters = standby_parameters(primary, old_primary, settings);
+    if (apart.diverged) {
+      parameters["port"] = std::to_string(old_primary.endpoint.port);
+      const bool socket = old_primary.endpoint.host.starts_with('/');
+      parameters[socket ? "unix_socket_directories" : "listen_addresses"] = old_primary.endpoint.host;
+    }
+    FS_CHECK(dir.configure(parameters));
+    FS_CHECK(dir.write("standby.signal", ""));
+    FS_CHECK(start_server(settings, old_primary, dir, kStart, stop));
+  }
+  FS_CHECK(wait_streaming(primary, old_primary, settings, kStreams, {}, stop));
+  return fmt::format("{} follows {} after {} ms; {}", old_primary.id, primary.id, took(), how);
+}
+
+}  // namespace foreshadow::kinds::postgres

@@ -1,0 +1,48 @@
+// The options of kind postgres, as their values. Secrets are never among them: a password lives in libpq's password
+// file or service file, so that no argument list, log or journal can show it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "domain/resource.hpp"
+
+namespace foreshadow::kinds::postgres {
+
+enum class SlotPolicy { none, bounded };
+
+struct PgSettings {
+  std::string database = "postgres";
+  std::string user = "postgres";
+  std::string replication_user;  // defaults to `user`
+  std::string password_file;     // libpq passfile; empty: none
+  std::string service;           // entry of libpq's connection service file; empty: none
+  std::string bin_dir;           // pg_ctl, pg_basebackup, ...; empty: none was found
+  // Bytes per second of a base copy; nothing: as fast as it goes, which a dying primary may not survive.
+  std::optional<std::uint64_t> max_rate = 20'000'000;
+  // A base copy is refused or abandoned when the primary's volume has less room than this; nothing: two WAL segments.
+  std::optional<std::uint64_t> headroom_min;
+  bool spread_checkpoint = false;
+  SlotPolicy slot = SlotPolicy::none;
+  std::string ballast_file;  // removed when the fence needs room; empty: none
+  Millis connect_timeout{2000};
+  std::string agent_socket;  // empty: act on this host, in this process
+};
+
+struct PgOption {
+  const char* name;
+  const char* help;
+};
+// Every option, in the order people read them.
+const std::vector<PgOption>& pg_options();
+// Names and values; the error names the option and what it may be.
+Result<PgSettings> pg_settings(const std::map<std::string, std::string>& options);
+// The newest /usr/lib/postgresql/<version>/bin that has a pg_ctl; empty if there is none.
+std::string newest_bin_dir(const std::string& root = "/usr/lib/postgresql");
+
+}  // namespace foreshadow::kinds::postgres

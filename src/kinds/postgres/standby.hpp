@@ -1,0 +1,34 @@
+// What both making a shadow and taking an old primary back need to know of a standby.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/result.hpp"
+#include "kinds/postgres/control.hpp"
+#include "kinds/postgres/data_dir.hpp"
+
+namespace foreshadow::kinds::postgres {
+
+// postgresql.auto.conf of a standby of `primary`: where it streams from and as whom. Never synchronous for anybody.
+std::map<std::string, std::optional<std::string>> standby_parameters(const Instance& primary, const Instance& standby,
+                                                                     const PgSettings& settings);
+
+struct StandbyView {
+  bool running = false;
+  bool in_recovery = false;
+  bool streaming = false;  // its WAL receiver is connected and receives
+  std::optional<Lsn> received;
+  std::optional<Lsn> replayed;
+};
+// Errors: only those that leave it open whether a server runs (refused, timeout, cancelled); nobody there is an answer.
+Result<StandbyView> look_at_standby(const Instance& standby, const PgSettings& settings, std::stop_token stop);
+
+// Returns once the standby streams and has replayed what the primary had flushed when it was first seen streaming.
+Result<void> wait_streaming(const Instance& primary, const Instance& standby, const PgSettings& settings,
+                            Millis timeout, const std::function<void(const std::string&)>& tell, std::stop_token stop);
+
+}  // namespace foreshadow::kinds::postgres
