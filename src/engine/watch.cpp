@@ -91,8 +91,8 @@ void Watch::add_sources(const Standing& standing) {
 void Watch::run(std::stop_token stop) {
   std::mutex mutex;
   std::condition_variable_any wake;
-  auto next = std::chrono::steady_clock::now();
   while (!stop.stop_requested()) {
+    const auto began = parts_.clock.now();
     Standing standing;
     {
       const std::lock_guard lock(mutex_);
@@ -102,9 +102,9 @@ void Watch::run(std::stop_token stop) {
     tell_instances(standing, stop);
     look(standing, stop);
     // A look that took longer than the interval is not caught up with: the next one starts afresh.
-    next = std::max(next + settings_.interval, std::chrono::steady_clock::now());
+    const auto left = std::max(settings_.interval - (parts_.clock.now() - began), Millis{0});
     std::unique_lock lock(mutex);
-    wake.wait_until(lock, stop, next, [] { return false; });
+    wake.wait_for(lock, stop, left, [] { return false; });
   }
 }
 
@@ -146,7 +146,7 @@ std::optional<bool> Watch::old_primary_alive(const InstanceId& instance) {
 
 // Its questions open connections to both databases, so they are asked at most once a second however short the interval.
 bool Watch::look_at_replica() {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = parts_.clock.now();
   if (now - replica_looked_ < std::chrono::seconds{1}) return false;
   replica_looked_ = now;
   return true;

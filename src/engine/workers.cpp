@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <utility>
@@ -171,11 +172,12 @@ EffectDone Workers::run(const Effect& effect, std::stop_token stop) {
     done.error = Error{Code::refused, "resource " + effect.resource + " is no longer configured"};
     return done;
   }
-  auto last = std::chrono::steady_clock::now() - std::chrono::hours{1};
+  // At most a hundred steps of progress a job, however chatty its driver.
+  int last_percent = -1;
   const act::Progress progress = [&](double fraction, const std::string& detail) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last < Millis{250}) return;
-    last = now;
+    const int percent = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * 100);
+    if (percent <= last_percent) return;
+    last_percent = percent;
     post_(Event{{}, effect.resource, EffectProgress{effect.id, fraction, detail}});
   };
   return std::visit(Doer{effect, it->second, progress, stop}, effect.body);
