@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Provisioner of the disk scene: mounts a larger volume and names where the standby's data directory is to be."""
+
+import argparse
+import pathlib
+import socket
+
+from machine import mount_volume, unmount_volume
+from postgres import server_user, stop_cluster
+from provisioned import serve
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run-dir", type=pathlib.Path, required=True)
+    parser.add_argument("--size", type=int, required=True, help="bytes")
+    args = parser.parse_args()
+    name = "ledger-b"
+    volume = args.run_dir / "volume-b"
+
+    def provision(_request):
+        mount_volume(volume, args.size, owner=server_user())
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        data_dir = volume / "data"
+        return {
+            "id": name,
+            "address": f"127.0.0.1:{port}",
+            "data_dir": str(data_dir),
+            "pid_file": str(data_dir / "postmaster.pid"),
+            "failure_domains": [f"process:{name}", f"volume:{volume}"],
+            "attributes": {},
+        }
+
+    def destroy(made):
+        stop_cluster(made["data_dir"])
+        unmount_volume(volume)
+
+    serve(args.run_dir, lambda _: f"mount a volume of {args.size >> 20} MiB at {volume} for {name}", provision, destroy)
+
+
+if __name__ == "__main__":
+    main()
