@@ -1,0 +1,59 @@
+// What the sessions of one listener share: settings, passwords, the mirror's connections, and the register that maps
+// the cancel keys we gave out to the sessions they belong to. On the gateway's one thread.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "kinds/postgres/gateway/credentials.hpp"
+#include "kinds/postgres/gateway/link.hpp"
+#include "kinds/postgres/gateway/message.hpp"
+#include "kinds/postgres/gateway/mirror.hpp"
+#include "proxy/gate.hpp"
+#include "proxy/settings.hpp"
+
+namespace foreshadow::kinds::pg_gateway {
+
+class Session;
+
+class Hub : public std::enable_shared_from_this<Hub> {
+ public:
+  Hub(proxy::ListenerSettings settings, boost::asio::any_io_executor executor);
+
+  // The first segment whose conditions all hold; one past the last when none does.
+  std::size_t segment_of(const Startup& startup) const;
+
+  // A session is registered under a fresh key from here until remove(); the key is what its client may cancel with.
+  BackendKey add(Session& session);
+  void remove(Session& session, const BackendKey& key);
+
+  // Passes a client's cancel request on to the server its session uses at this moment, if the key is right and the
+  // session is busy. A wrong key is ignored, as the server itself does; more than a few dozen at once are too.
+  boost::asio::awaitable<void> cancel(Startup request);
+  boost::asio::awaitable<void> cancel_at(Endpoint endpoint, BackendKey key);
+
+  // Ends idle sessions now and busy ones after their transaction.
+  void stop();
+  bool stopping() const { return stopping_; }
+
+  const boost::asio::any_io_executor executor;
+  const proxy::ListenerSettings settings;
+  const Credentials credentials;
+  const std::shared_ptr<MirrorPool> mirror;
+  int warming = 0;  // connections to the shadow being opened ahead of time, over all sessions
+
+ private:
+  boost::asio::awaitable<void> tend();
+
+  struct Entry {
+    Session* session = nullptr;
+    std::string secret;
+  };
+  std::unordered_map<std::uint32_t, Entry> sessions_;
+  boost::asio::steady_timer tick_;
+  bool tending_ = false;
+  bool stopping_ = false;
+  int cancels_ = 0;
+};
+
+}  // namespace foreshadow::kinds::pg_gateway
