@@ -3,6 +3,7 @@
 // Decoding is strict: a missing field, an unknown name or a wrong type is an error that says where.
 #pragma once
 
+#include <concepts>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -105,8 +106,8 @@ Result<T> decode(std::string_view text) {
     return fail(Code::invalid, e.what());
   }
 }
-template <class T>
-Result<T> decode(const nlohmann::json& j) {
+template <class T, std::same_as<nlohmann::json> Json>
+Result<T> decode(const Json& j) {
   try {
     return j.get<T>();
   } catch (const nlohmann::json::exception& e) {

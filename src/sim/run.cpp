@@ -58,7 +58,7 @@ class Run final : public engine::Hands {
     for (int i = 0; i < count; ++i) resources.push_back(make_resource("r" + std::to_string(i), random_.chance(0.4), i, gateways));
     for (const auto& r : resources) configured_.push_back({r, make_policy(random_)});
     world_ = std::make_unique<World>(schedule_, random_, faults, resources, gateways);
-    journal_ = std::make_unique<WatchedJournal>(memory_, [this] { return killed_now(); });
+    journal_ = std::make_unique<WatchedJournal>([this] { return killed_now(); });
     report_.seed = settings.seed;
     report_.mode = settings.mode;
   }
@@ -354,7 +354,6 @@ class Run final : public engine::Hands {
   Schedule schedule_;
   std::vector<PolicySet> configured_;
   std::unique_ptr<World> world_;
-  journal::MemoryJournal memory_;
   std::unique_ptr<WatchedJournal> journal_;
   std::unique_ptr<engine::Engine> engine_;
   bool alive_or_starting_ = false;

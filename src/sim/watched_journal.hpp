@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -15,15 +16,16 @@ struct ControllerKilled {};
 
 class WatchedJournal final : public journal::Journal {
  public:
-  WatchedJournal(journal::MemoryJournal& inner, std::function<bool()> kill) : inner_(inner), kill_(std::move(kill)) {}
+  explicit WatchedJournal(std::function<bool()> kill) : kill_(std::move(kill)) {}
 
   Result<journal::Recovery> open() override {
     maybe_kill();
-    return inner_.open();
+    inner_.emplace(disk_);
+    return inner_->open();
   }
   Result<std::uint64_t> append(const Event& event, bool durable) override {
     maybe_kill();
-    auto written = inner_.append(event, durable);
+    auto written = inner_->append(event, durable);
     if (written) {
       events_.push_back(event);
       settle(durable);
@@ -33,7 +35,7 @@ class WatchedJournal final : public journal::Journal {
   }
   Result<std::uint64_t> intend(const Effect& effect, Time at, bool durable) override {
     maybe_kill();
-    auto written = inner_.intend(effect, at, durable);
+    auto written = inner_->intend(effect, at, durable);
     if (written) {
       fresh_intents_.insert(effect.id);
       settle(durable);
@@ -42,20 +44,21 @@ class WatchedJournal final : public journal::Journal {
     return written;
   }
   Result<void> snapshot(Time at, const std::string& image) override {
-    auto written = inner_.snapshot(at, image);
+    auto written = inner_->snapshot(at, image);
     if (written) settle(true);
     return written;
   }
   Result<void> flush() override {
-    auto written = inner_.flush();
+    auto written = inner_->flush();
     if (written) settle(true);
     return written;
   }
-  bool healthy() const override { return inner_.healthy(); }
+  bool healthy() const override { return inner_ && inner_->healthy(); }
 
   // What was not on disk is gone.
   void crash() {
-    inner_.crash();
+    disk_.crash();
+    inner_.reset();
     events_.resize(durable_events_);
     fresh_intents_.clear();
   }
@@ -74,7 +77,8 @@ class WatchedJournal final : public journal::Journal {
     fresh_intents_.clear();
   }
 
-  journal::MemoryJournal& inner_;
+  journal::MemoryDisk disk_;
+  std::optional<journal::MemoryJournal> inner_;  // one a controller
   std::function<bool()> kill_;
   std::vector<Event> events_;
   std::size_t durable_events_ = 0;
