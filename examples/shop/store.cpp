@@ -30,7 +30,9 @@ Store::Store(std::string conninfo) : conninfo_(std::move(conninfo)) {}
 Store::~Store() { PQfinish(connection_); }
 
 bool Store::connected() {
-  if (connection_ != nullptr && PQstatus(connection_) == CONNECTION_OK) return true;
+  // Taking in what has come shows a server that left while nobody asked it anything: connect again before the work, not
+  // after its failure.
+  if (connection_ != nullptr && PQconsumeInput(connection_) == 1 && PQstatus(connection_) == CONNECTION_OK) return true;
   PQfinish(connection_);
   connection_ = PQconnectdb(conninfo_.c_str());
   if (PQstatus(connection_) == CONNECTION_OK) return true;
