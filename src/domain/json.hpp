@@ -109,7 +109,7 @@ Result<T> decode(std::string_view text) {
 template <class T, std::same_as<nlohmann::json> Json>
 Result<T> decode(const Json& j) {
   try {
-    return j.get<T>();
+    return j.template get<T>();
   } catch (const nlohmann::json::exception& e) {
     return fail(Code::invalid, e.what());
   }
