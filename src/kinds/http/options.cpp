@@ -1,0 +1,82 @@
+#include "kinds/http/options.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "base/units.hpp"
+
+namespace foreshadow::kinds::http {
+namespace {
+
+// At most what a person would mean; a typing error must not become a probe a day.
+constexpr Millis kProbeMax{std::chrono::minutes{10}};
+
+Result<Millis> positive_duration(const std::string& text) {
+  FS_TRY(value, parse_duration(text));
+  if (value <= Millis{0} || value > kProbeMax) return fail(Code::invalid, "must lie between 1ms and 10m");
+  return value;
+}
+
+Result<bool> parse_bool(const std::string& text) {
+  if (text == "true" || text == "yes") return true;
+  if (text == "false" || text == "no") return false;
+  return fail(Code::invalid, "must be true or false");
+}
+
+Result<void> set(HttpOptions& options, const std::string& name, const std::string& text) {
+  if (name == "probe_path") {
+    if (!text.starts_with('/')) return fail(Code::invalid, "must begin with '/'");
+    for (const char c : text)
+      if (c <= 0x20 || c >= 0x7f || c == '#') return fail(Code::invalid, "holds a character that no URL path may");
+    options.probe_path = text;
+  } else if (name == "probe_timeout") {
+    FS_TRY(value, positive_duration(text));
+    options.probe_timeout = value;
+  } else if (name == "probe_interval") {
+    FS_TRY(value, positive_duration(text));
+    options.probe_interval = value;
+  } else if (name == "probe_successes") {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > 1000)
+      return fail(Code::invalid, "must be a number from 1 to 1000");
+    options.probe_successes = value;
+  } else if (name == "sticky") {
+    if (text != "connection" && text != "request") return fail(Code::invalid, "must be connection or request");
+    options.sticky = text == "connection" ? Sticky::connection : Sticky::request;
+  } else if (name == "trust_forwarded") {
+    FS_TRY(value, parse_bool(text));
+    options.trust_forwarded = value;
+  } else if (name == "max_body") {
+    FS_TRY(value, parse_bytes(text));
+    options.max_body = value;
+  } else {
+    return fail(Code::invalid, "is not an option of http");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<OptionInfo> option_infos() {
+  return {
+      {"probe_path", "path whose 2xx answer means healthy (default /healthz)"},
+      {"probe_timeout", "a probe slower than this failed (default 2s)"},
+      {"probe_interval", "pause between the probes of a shadow that comes up (default 250ms)"},
+      {"probe_successes", "good probes in a row before a shadow is ready (default 3)"},
+      {"sticky", "connection: a client connection stays on its side (default); request: each request draws afresh"},
+      {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
+      {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
+  };
+}
+
+Result<HttpOptions> parse_options(const Options& options) {
+  HttpOptions parsed;
+  for (const auto& [name, text] : options)
+    if (auto done = set(parsed, name, text); !done)
+      return fail(Code::invalid, fmt::format("option {}: '{}' {}", name, text, done.error().what));
+  return parsed;
+}
+
+}  // namespace foreshadow::kinds::http

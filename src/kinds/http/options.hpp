@@ -1,0 +1,34 @@
+// The settings that only HTTP has, out of the flat text of the configuration.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "kinds/kind.hpp"
+
+namespace foreshadow::kinds::http {
+
+enum class Sticky {
+  connection,  // a client connection stays on its side while the weight grows
+  request,     // every request draws afresh
+};
+
+struct HttpOptions {
+  std::string probe_path = "/healthz";
+  Millis probe_timeout{2000};
+  Millis probe_interval{250};
+  int probe_successes = 3;  // in a row, before a shadow counts as ready
+  Sticky sticky = Sticky::connection;
+  bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
+  std::uint64_t max_body = 0;    // bytes of a request body; 0: any
+};
+
+std::vector<OptionInfo> option_infos();
+// Error: invalid, naming the option and what it may be.
+Result<HttpOptions> parse_options(const Options& options);
+
+}  // namespace foreshadow::kinds::http

@@ -1,0 +1,30 @@
+// What every session of one listener shares.
+#pragma once
+
+#include <memory>
+
+#include "kinds/http/options.hpp"
+#include "kinds/http/session/mirror.hpp"
+#include "kinds/http/session/pool.hpp"
+#include "kinds/http/wire/head.hpp"
+#include "kinds/http/wire/match.hpp"
+#include "proxy/settings.hpp"
+
+namespace foreshadow::kinds::http {
+
+// Shared, because frames of sessions and mirrors may outlive the protocol at the very end.
+struct Core {
+  proxy::ListenerSettings settings;
+  HttpOptions options;
+  Matcher matcher;
+  Limits limits;
+  std::shared_ptr<Watchdog> watchdog;
+  std::shared_ptr<Pool> pool;
+  std::shared_ptr<Mirror> mirror;
+
+  bool honours_mirror_mark(std::size_t segment) const {
+    return segment < settings.segments.size() && settings.segments[segment].honours_mirror_mark;
+  }
+};
+
+}  // namespace foreshadow::kinds::http

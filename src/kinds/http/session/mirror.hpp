@@ -1,0 +1,58 @@
+// Copies of requests for the shadow. They wait in a bounded queue of their own, travel over connections of their own,
+// and have a deadline; when the shadow is slow, dead or sends without end, copies are dropped and counted. Nothing the
+// primary's client waits for ever waits for anything here.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "kinds/http/session/pool.hpp"
+#include "kinds/http/wire/head.hpp"
+#include "proxy/gate.hpp"
+
+namespace foreshadow::kinds::http {
+
+struct MirrorJob {
+  proxy::Gate* gate = nullptr;  // outlives the gateway's loop
+  std::shared_ptr<const Instance> to;
+  std::size_t segment = 0;
+  std::string method;
+  std::string bytes;       // the whole request as it goes out, marked
+  int primary_status = 0;  // 0: the primary gave no answer
+};
+
+struct MirrorSettings {
+  std::size_t at_once_max = 32;
+  std::size_t queued_max = 512;
+  std::size_t queued_bytes_max = 16 << 20;
+  // An answer is read this far, so that its connection can be used again; a longer one is cut off.
+  std::size_t answer_bytes_max = 1 << 20;
+  Millis deadline{5000};
+};
+
+class Mirror : public std::enable_shared_from_this<Mirror> {
+ public:
+  Mirror(boost::asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, MirrorSettings settings);
+
+  // Would a copy of about this size be taken now? Asked before the work of making one.
+  bool has_room(std::size_t bytes) const;
+  // Never waits. False: dropped, and counted as such.
+  bool offer(MirrorJob job);
+  std::size_t queued_bytes() const { return queued_bytes_; }
+
+ private:
+  static awaitable<void> work(std::shared_ptr<Mirror> self);
+  awaitable<proxy::MirrorResult> send(const MirrorJob& job);
+  enum class Sent { done, stale, failed };
+  awaitable<Sent> exchange(Conn& conn, const MirrorJob& job, int& status, bool& reusable);
+
+  boost::asio::any_io_executor executor_;
+  MirrorSettings settings_;
+  std::shared_ptr<Pool> pool_;
+  std::deque<MirrorJob> queue_;
+  std::size_t queued_bytes_ = 0;  // waiting or being sent
+  std::size_t working_ = 0;
+};
+
+}  // namespace foreshadow::kinds::http

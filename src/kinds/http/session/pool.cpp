@@ -1,0 +1,108 @@
+#include "kinds/http/session/pool.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace foreshadow::kinds::http {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+// Nobody's keep-alive is worth more; and a retired instance must not be kept from stopping by our idle connections.
+constexpr Millis kIdleMax{30'000};
+constexpr Millis kSweep{1000};
+}  // namespace
+
+Pool::Pool(asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, std::size_t idle_max)
+    : executor_(executor), watchdog_(std::move(watchdog)), idle_max_(idle_max), sweeper_(executor) {}
+
+Pool::Shelf& Pool::shelf(const Endpoint& endpoint) {
+  for (auto& one : shelves_)
+    if (one.endpoint == endpoint) return one;
+  return shelves_.emplace_back(endpoint, std::vector<Idle>{});
+}
+
+awaitable<Result<Pool::Got>> Pool::get(const Instance& instance, Millis connect_timeout, Millis idle_age_max) {
+  auto& idle = shelf(instance.endpoint).idle;
+  const auto oldest = Watch::Steady::now() - idle_age_max;
+  while (idle_age_max > Millis{0} && !idle.empty() && idle.back().since >= oldest) {
+    auto conn = std::move(idle.back().conn);
+    idle.pop_back();
+    if (conn->quiet()) co_return Got{std::move(conn), true};
+  }
+  FS_CO_TRY(fresh, co_await connect(instance.endpoint, connect_timeout));
+  co_return Got{std::move(fresh), false};
+}
+
+awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Endpoint& endpoint, Millis timeout) {
+  error_code error;
+  std::vector<tcp::endpoint> addresses;
+  if (const auto address = asio::ip::make_address(endpoint.host, error); !error) {
+    addresses.emplace_back(address, endpoint.port);
+  } else {
+    tcp::resolver resolver(executor_);
+    const auto [failed, found] =
+        co_await resolver.async_resolve(endpoint.host, std::to_string(endpoint.port), use_tuple);
+    if (failed) co_return fail(Code::unreachable, fmt::format("{}: {}", endpoint.host, failed.message()));
+    for (const auto& entry : found) addresses.push_back(entry.endpoint());
+  }
+  auto conn = std::make_unique<Conn>(tcp::socket(executor_), watchdog_);
+  conn->watch().arm(timeout);
+  error = asio::error::host_not_found;
+  for (const auto& address : addresses) {
+    error_code ignored;
+    conn->socket().close(ignored);
+    const auto [failed] = co_await conn->socket().async_connect(address, use_tuple);
+    error = failed;
+    if (!error || conn->timed_out()) break;
+  }
+  if (conn->timed_out()) co_return fail(Code::timeout, fmt::format("{}: no answer to a connect", endpoint.text()));
+  if (error) {
+    const bool ours = error == asio::error::no_descriptors || error == boost::system::errc::address_not_available ||
+                      error == asio::error::no_buffer_space;
+    co_return fail(ours ? Code::io : Code::unreachable, fmt::format("{}: {}", endpoint.text(), error.message()));
+  }
+  conn->watch().disarm();
+  error_code ignored;
+  conn->socket().set_option(tcp::no_delay(true), ignored);
+  co_return conn;
+}
+
+void Pool::put(const Instance& instance, std::unique_ptr<Conn> conn) {
+  auto& idle = shelf(instance.endpoint).idle;
+  if (idle.size() >= idle_max_) return;
+  conn->watch().disarm();
+  idle.push_back({std::move(conn), Watch::Steady::now()});
+  if (!sweeping_) sweep();
+}
+
+std::size_t Pool::idle() const {
+  std::size_t sum = 0;
+  for (const auto& one : shelves_) sum += one.idle.size();
+  return sum;
+}
+
+void Pool::sweep() {
+  sweeping_ = true;
+  sweeper_.expires_after(kSweep);
+  sweeper_.async_wait([weak = weak_from_this()](const error_code& error) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->sweeping_ = false;
+    if (error) return;
+    const auto oldest = Watch::Steady::now() - kIdleMax;
+    for (auto& one : self->shelves_)
+      std::erase_if(one.idle, [&](const Idle& idle) { return idle.since < oldest || !idle.conn->quiet(); });
+    std::erase_if(self->shelves_, [](const Shelf& one) { return one.idle.empty(); });
+    if (!self->shelves_.empty()) self->sweep();
+  });
+}
+
+}  // namespace foreshadow::kinds::http

@@ -1,0 +1,99 @@
+// One client connection of an HTTP listener, from its first request to its last. Requests are served one after the
+// other, which keeps pipelined answers in order; each is passed through the gate, sent to the side it is given, and its
+// answer streamed back. What cannot be done is told in the status and in plain words: 503 means that provably nothing
+// was done, 502 and 504 say when it is not known.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "kinds/http/session/answer.hpp"
+#include "kinds/http/session/body.hpp"
+#include "kinds/http/session/core.hpp"
+#include "kinds/http/wire/rewrite.hpp"
+#include "proxy/gate.hpp"
+
+namespace foreshadow::kinds::http {
+
+class Session {
+ public:
+  Session(std::shared_ptr<Core> core, boost::asio::ip::tcp::socket client, proxy::Gate& gate);
+  awaitable<void> run();
+
+ private:
+  struct Request {
+    std::string bytes;  // the head; `head` points into it
+    RequestHead head;
+    Connection connection;
+    Framing framing;
+    std::size_t segment = 0;
+    std::string body;      // read ahead of the gate
+    bool whole = true;     // nothing of the body follows `body`
+    bool expects = false;  // the client waits for 100 before it sends the body
+    std::string trailers;
+    Watch::Steady::time_point received_at;
+  };
+  // How an attempt to get an answer from one instance ended.
+  enum class End {
+    answered,  // a final head is in answer_
+    go_on,     // 100 Continue came, and was passed on
+    gone,      // the connection ended without one byte of an answer
+    cut,       // it ended inside the head
+    bad,       // what came is not HTTP as we take it
+    timeout,
+    client_gone,  // the client went away or stalled inside its body
+    client_bad,   // its body is malformed
+    too_large,    // its body passed the limit
+  };
+  struct Attempt {
+    End end = End::gone;
+    std::size_t bytes_sent = 0;
+    bool client_failed() const { return end == End::client_gone || end == End::client_bad || end == End::too_large; }
+  };
+
+  awaitable<bool> serve_one();
+  awaitable<bool> await_request();
+  awaitable<bool> read_head(Request& request);
+  awaitable<bool> check(Request& request);
+  awaitable<bool> read_ahead(Request& request, BodyReader& body);
+  awaitable<bool> exchange(Request& request, BodyReader& body, proxy::Pass pass);
+  awaitable<Attempt> attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream);
+  // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
+  awaitable<std::optional<End>> send_rest(Request& request, BodyReader& body, Conn& upstream);
+  awaitable<End> await_answer(const Request& request, Conn& upstream, bool until_continue);
+  struct Relayed {
+    bool whole = false;     // the client has all of it
+    bool broken = false;    // the instance did not send all of it
+    bool reusable = false;  // the instance's connection is fit for another request
+    bool keep = false;      // the client's connection is
+  };
+  // Streams the answer to the client.
+  awaitable<Relayed> relay(const Request& request, Conn& upstream);
+  // Offers a copy of the request to the mirror.
+  void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
+  bool may_mirror(const Request& request) const;
+
+  // An answer of our own; false: the connection is closed behind it.
+  awaitable<bool> answer(const Request* request, int status, std::string_view text, bool close,
+                         bool retry_soon = false);
+  awaitable<bool> refuse(const Refusal& refusal);
+  awaitable<bool> answer_failed(const Request& request, Attempt attempt, bool close);
+  // Says that no more comes, and reads on for a moment: closing over unread bytes would reset the connection and take
+  // the answer from the client's hands.
+  awaitable<void> linger();
+
+  std::shared_ptr<Core> core_;
+  Conn client_;
+  proxy::Gate& gate_;
+  std::string client_address_;
+  std::uint64_t sticky_ = 0;
+  Answer answer_;
+  Framing answer_framing_;
+  std::string out_;    // reused for every head that we write
+  std::string spool_;  // what of a streamed body was kept for the mirror
+  bool spooling_ = false;
+  bool unread_body_ = false;  // the answer came before the body was read: the connection ends with it
+};
+
+}  // namespace foreshadow::kinds::http

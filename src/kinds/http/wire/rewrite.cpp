@@ -1,0 +1,213 @@
+#include "kinds/http/wire/rewrite.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "kinds/http/wire/text.hpp"
+
+namespace foreshadow::kinds::http {
+namespace {
+
+constexpr std::string_view kVia = "1.1 foreshadow";
+
+// RFC 9110, section 7.6.1, with those that RFC 2616 named. Framing fields are here because ours replace them.
+bool is_hop_by_hop(std::string_view name) {
+  switch (name.size()) {
+    case 2:
+      return equals_lower(name, "te");
+    case 7:
+      return equals_lower(name, "upgrade");
+    case 10:
+      return equals_lower(name, "connection") || equals_lower(name, "keep-alive");
+    case 14:
+      return equals_lower(name, "content-length");
+    case 16:
+      return equals_lower(name, "proxy-connection");
+    case 17:
+      return equals_lower(name, "transfer-encoding");
+    default:
+      return false;
+  }
+}
+
+bool is_nominated(const Connection& connection, std::string_view name) {
+  return std::ranges::any_of(connection.nominated, [&](std::string_view n) { return equals_ignoring_case(n, name); });
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void append_framing(std::string& out, const Framing& framing) {
+  if (framing.kind == BodyKind::chunked) out += "Transfer-Encoding: chunked\r\n";
+  if (framing.kind == BodyKind::length)
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", framing.length);
+}
+
+// Values of fields of that name, joined as a list.
+std::string joined(const std::vector<Field>& fields, std::string_view lower_name) {
+  std::string list;
+  for (const auto& field : fields)
+    if (equals_lower(field.name, lower_name) && !field.value.empty()) {
+      if (!list.empty()) list += ", ";
+      list.append(field.value);
+    }
+  return list;
+}
+
+// Consumed here or replaced by ours.
+bool is_request_bookkeeping(std::string_view name) {
+  return equals_lower(name, "host") || equals_lower(name, "expect") || equals_lower(name, "x-forwarded-for") ||
+         equals_lower(name, "via") || equals_lower(name, "foreshadow-mirror");
+}
+
+void append_end_to_end(std::string& out, const std::vector<Field>& fields, const Connection& connection) {
+  for (const auto& field : fields)
+    if (!is_hop_by_hop(field.name) && !equals_lower(field.name, "via") && !is_nominated(connection, field.name))
+      append_field(out, field.name, field.value);
+}
+
+void append_via(std::string& out, const std::vector<Field>& fields) {
+  const auto path = joined(fields, "via");
+  append_field(out, "Via", path.empty() ? std::string(kVia) : path + ", " + std::string(kVia));
+}
+
+void append_status_line(std::string& out, const ResponseHead& head) {
+  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+}
+
+// What a sender lists in Connection to have it dropped on the way must not be what the next one needs to be safe.
+bool may_be_nominated(std::string_view name) {
+  return !equals_lower(name, "host") && !equals_lower(name, "content-length") &&
+         !equals_lower(name, "transfer-encoding") && !equals_lower(name, "content-type") &&
+         !equals_lower(name, "content-encoding") && !equals_lower(name, "authorization") &&
+         !equals_lower(name, "cookie") && !equals_lower(name, "set-cookie") && !equals_lower(name, "cache-control");
+}
+
+}  // namespace
+
+Connection read_connection(const std::vector<Field>& fields) {
+  Connection connection;
+  bool listed_upgrade = false, offers_upgrade = false;
+  for (const auto& field : fields) {
+    if (equals_lower(field.name, "connection")) {
+      for_each_element(field.value, [&](std::string_view option) {
+        if (equals_lower(option, "close"))
+          connection.close = true;
+        else if (equals_lower(option, "keep-alive"))
+          connection.keep_alive = true;
+        else if (equals_lower(option, "upgrade"))
+          listed_upgrade = true;
+        else if (may_be_nominated(option))
+          connection.nominated.push_back(option);
+      });
+    } else if (equals_lower(field.name, "upgrade")) {
+      for_each_element(field.value, [&](std::string_view protocol) {
+        if (!equals_lower(protocol, "h2c")) offers_upgrade = true;
+      });
+    } else if (equals_lower(field.name, "expect")) {
+      (equals_lower(field.value, "100-continue") ? connection.expects_continue : connection.expects_other) = true;
+    }
+  }
+  connection.upgrade = listed_upgrade && offers_upgrade;
+  return connection;
+}
+
+bool persistent(const Connection& connection, int minor) {
+  return !connection.close && (minor >= 1 || connection.keep_alive);
+}
+
+void append_request(std::string& out, const RequestHead& head, const Connection& connection,
+                    const RequestRewrite& rewrite) {
+  out.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
+  append_field(out, "Host", head.minor == 0 && head.host.empty() ? rewrite.fallback_host : head.host);
+  for (const auto& field : head.fields) {
+    if (is_hop_by_hop(field.name) || is_request_bookkeeping(field.name) || is_nominated(connection, field.name))
+      continue;
+    if (!rewrite.trust_forwarded && equals_lower(field.name, "x-forwarded-proto")) continue;
+    append_field(out, field.name, field.value);
+  }
+  // A nominated X-Forwarded-For is the client's wish to have its own dropped; ours is added all the same.
+  const auto path =
+      is_nominated(connection, "x-forwarded-for") ? std::string{} : joined(head.fields, "x-forwarded-for");
+  append_field(out, "X-Forwarded-For",
+               path.empty() ? std::string(rewrite.client_address) : path + ", " + std::string(rewrite.client_address));
+  if (!rewrite.trust_forwarded || !find_field(head.fields, "x-forwarded-proto"))
+    append_field(out, "X-Forwarded-Proto", "http");
+  append_via(out, head.fields);
+  if (rewrite.expect_continue) append_field(out, "Expect", "100-continue");
+  if (rewrite.mirror) append_field(out, "Foreshadow-Mirror", "1");
+  append_framing(out, rewrite.framing);
+  out += "\r\n";
+}
+
+void append_response(std::string& out, const ResponseHead& head, const Connection& connection,
+                     const ResponseRewrite& rewrite) {
+  append_status_line(out, head);
+  append_end_to_end(out, head.fields, connection);
+  append_via(out, head.fields);
+  if (rewrite.keep_length) {
+    if (const auto* length = find_field(head.fields, "content-length"))
+      append_field(out, "Content-Length", length->value);
+  } else {
+    append_framing(out, rewrite.framing);
+  }
+  if (rewrite.close)
+    append_field(out, "Connection", "close");
+  else if (rewrite.client_minor == 0)
+    append_field(out, "Connection", "keep-alive");
+  out += "\r\n";
+}
+
+void append_interim(std::string& out, const ResponseHead& head, const Connection& connection) {
+  append_status_line(out, head);
+  append_end_to_end(out, head.fields, connection);
+  out += "\r\n";
+}
+
+void append_own_answer(std::string& out, const OwnAnswer& answer) {
+  fmt::format_to(std::back_inserter(out),
+                 "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n",
+                 answer.status, reason_phrase(answer.status), answer.date, answer.text.size() + 1);
+  if (answer.retry_soon) append_field(out, "Retry-After", "1");
+  if (answer.close) append_field(out, "Connection", "close");
+  out += "\r\n";
+  if (!answer.head) out.append(answer.text).append("\n");
+}
+
+bool is_safe(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+}
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 400:
+      return "Bad Request";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 417:
+      return "Expectation Failed";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Error";
+  }
+}
+
+}  // namespace foreshadow::kinds::http
