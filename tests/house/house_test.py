@@ -146,7 +146,7 @@ class Clock(Tree):
             self.assertTrue(self.findings(clock), call)
 
     def test_lookalikes_pass(self):
-        self.write("src/io/x.cpp", "// rand() and time(nullptr)\nauto a = randomize(); auto b = run_time(0); auto c = x.time(0);\n"
+        self.write("src/io/x.cpp", "#include <ctime>\n// rand() and time(nullptr)\nauto a = randomize(); auto b = run_time(0); auto c = x.time(0);\n"
                                    "auto d = operand(1); using T = std::chrono::steady_clock;\n")
         self.assertEqual(self.findings(clock), [])
 

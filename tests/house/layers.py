@@ -40,7 +40,7 @@ LIBRARIES = {
     "boost/": {"proxy", "kinds", "app", "sim"},
     "nlohmann/": None,
     "spdlog/": {"base"},
-    "tl/expected.hpp": {"base"},
+    "tl/expected.hpp": {"base", "kinds"},  # a codec has its own kind of refusal; all else is Result
     "sqlite3.h": {"observe", "journal"},
     "yaml-cpp/": {"config", "observe"},
     "CLI/": {"app"},
