@@ -39,7 +39,7 @@ Result<bool> check_version(Database& database) {
   return false;
 }
 
-Result<void> create_schema(Database& database) {
+Result<void> create_schema(Database& database, std::uint64_t term) {
   FS_CHECK(database.execute("BEGIN IMMEDIATE"));
   FS_CHECK(database.execute(
       "CREATE TABLE record(seq INTEGER PRIMARY KEY, type INTEGER NOT NULL, at INTEGER NOT NULL, resource TEXT NOT NULL,"
@@ -47,7 +47,7 @@ Result<void> create_schema(Database& database) {
       "CREATE TABLE image(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, sum INTEGER NOT NULL);"
       "CREATE TABLE head(one INTEGER PRIMARY KEY CHECK(one = 1), term INTEGER NOT NULL, base_seq INTEGER NOT NULL,"
       " base_sum INTEGER NOT NULL, last_seq INTEGER NOT NULL, last_sum INTEGER NOT NULL, sum INTEGER NOT NULL);"));
-  FS_CHECK(store_head(database, Head{}));
+  FS_CHECK(store_head(database, Head{.term = term}));
   FS_CHECK(database.execute("PRAGMA application_id=" + std::to_string(kApplicationId)));
   FS_CHECK(database.execute("PRAGMA user_version=" + std::to_string(kSchemaVersion)));
   return database.execute("COMMIT");

@@ -30,7 +30,8 @@ struct Head {
 
 // Errors: invalid (somebody else's file, or written by a newer version), corrupt. True: there was no schema yet.
 Result<bool> check_version(Database& database);
-Result<void> create_schema(Database& database);
+// `term`: the last one begun before this file.
+Result<void> create_schema(Database& database, std::uint64_t term);
 
 Result<Head> load_head(Database& database);
 Result<void> store_head(Database& database, const Head& head);

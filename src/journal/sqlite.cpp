@@ -74,6 +74,11 @@ Result<Database> Database::open(const std::string& path, Access access, const st
   // Checkpoints are ours alone, because their errors count (see checkpoint), and closing must not write to a file
   // whose last sync failed.
   sqlite3_wal_autocheckpoint(handle, 0);
+  const auto count = [](void* pages, sqlite3*, const char*, int now) {
+    *static_cast<int*>(pages) = now;
+    return SQLITE_OK;
+  };
+  sqlite3_wal_hook(handle, count, database.log_pages_.get());
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);

@@ -48,12 +48,15 @@ class Database {
   // Moves the write-ahead log into the database file as far as readers allow, and syncs it. `truncate`: also tries to
   // empty the log, waiting for readers up to the busy timeout. Readers in the way are no error.
   Result<void> checkpoint(bool truncate);
+  // Pages in the write-ahead log after the last commit of this connection.
+  int log_pages() const { return *log_pages_; }
 
  private:
   struct Close {
     void operator()(sqlite3* database) const;
   };
   explicit Database(sqlite3* database) : database_(database) {}
+  std::unique_ptr<int> log_pages_ = std::make_unique<int>(0);  // SQLite keeps its address
   std::unique_ptr<sqlite3, Close> database_;
 };
 

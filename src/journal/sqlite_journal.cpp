@@ -23,8 +23,8 @@ namespace foreshadow::journal {
 namespace {
 
 constexpr std::uint64_t kGroupMax = 1000;
-// Frames of the write-ahead log are moved home after about this many commits.
-constexpr int kCommitsPerCheckpoint = 200;
+// The write-ahead log is moved home once it has about this many pages (of 4 KiB).
+constexpr int kLogPagesMax = 1000;
 // Bounds what one snapshot may spend on cleaning up, in records and in pages.
 constexpr std::uint64_t kPruneMax = 20'000;
 constexpr int kVacuumPagesMax = 2000;
@@ -32,7 +32,7 @@ constexpr int kVacuumPagesMax = 2000;
 constexpr const char* kMend =
     ". Nothing is decided or done on a damaged journal. Mend: stop the controller, see which instance is writable, "
     "move the "
-    "journal's files (but not .lock, which keeps the term) away for inspection or put back a copy, and start again";
+    "journal's files (but not .lock, which keeps the term) away for inspection, and start again";
 
 // What opening finds, before anything is written.
 struct Found {
@@ -75,7 +75,6 @@ class SqliteJournal::Impl {
   Head head_;
   std::uint64_t grouped_ = 0;
   bool in_transaction_ = false;
-  int commits_ = 0;
 };
 
 SqliteJournal::Impl::~Impl() {
@@ -145,7 +144,7 @@ Result<Found> SqliteJournal::Impl::examine() {
   FS_TRY(is_new, check_version(*database_));
   if (is_new && !fresh) return fail(Code::corrupt, "it holds nothing at all");
   FS_CHECK(configure(is_new));
-  if (is_new) FS_CHECK(create_schema(*database_));
+  if (is_new) FS_CHECK(create_schema(*database_, lock_->term()));
   Found found;
   FS_TRY(head, load_head(*database_));
   found.head = head;
@@ -181,6 +180,10 @@ Result<Found> SqliteJournal::Impl::examine() {
   // Finds what the chain cannot see: a damaged list of free pages would have new records written over old ones.
   FS_TRY(verdict, database_->word("PRAGMA quick_check(1)"));
   if (verdict != "ok") return fail(Code::corrupt, verdict);
+  // A copy put back, or a log that was lost: decisions would repeat what has been done since.
+  if (head.term < lock_->term())
+    return fail(Code::corrupt, "it ends in term " + std::to_string(head.term) + ", but term " +
+                                   std::to_string(lock_->term()) + " was begun here: it is an older copy");
   recovery.last_seq = head.last_seq;
   recovery.tail_cut = wal->torn;
   return found;
@@ -238,11 +241,7 @@ Result<void> SqliteJournal::Impl::commit() {
   FS_CHECK(database_->execute("COMMIT"));
   in_transaction_ = false;
   grouped_ = 0;
-  if (++commits_ >= kCommitsPerCheckpoint) {
-    commits_ = 0;
-    FS_CHECK(database_->checkpoint(false));
-  }
-  return {};
+  return database_->log_pages() < kLogPagesMax ? Result<void>{} : database_->checkpoint(false);
 }
 
 Result<std::uint64_t> SqliteJournal::Impl::append(Record record, bool durable) {
@@ -295,6 +294,7 @@ Result<void> SqliteJournal::Impl::snapshot(Time at, const std::string& image) {
     FS_CHECK(write_image(at, image));
     FS_CHECK(prune(at));
     FS_CHECK(commit());
+    // Gives free pages back to the file system; those of the commit before, so it has a transaction of its own.
     return database_->execute("PRAGMA incremental_vacuum(" + std::to_string(kVacuumPagesMax) + ")");
   };
   if (auto done = work(); !done) return break_with(done.error());
