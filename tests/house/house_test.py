@@ -114,6 +114,14 @@ class Layers(Tree):
         self.write("src/sim/x.cpp", '#include "app/app.hpp"\n')
         self.assert_one(self.findings(layers), "src/sim/x.cpp:1", "siblings")
 
+    def test_the_table_people_read_is_the_table_checked(self):
+        rows = [f"| {floor} | `src/{room}{'/kind.hpp' if room == 'kinds' else ''}` | x |" for room, floor in layers.FLOORS.items()]
+        table = "\n".join(["# Floors", *rows, "| 5 | `src/kinds/<kind>` | x |", ""])
+        self.write("docs/ARCHITECTURE.md", table)
+        self.assertEqual(self.findings(layers), [])
+        self.write("docs/ARCHITECTURE.md", table.replace("| 3 | `src/proxy`", "| 2 | `src/proxy`"))
+        self.assert_one(self.findings(layers), "docs/ARCHITECTURE.md:", "src/proxy on 2, the check on 3")
+
     def test_unknown_rooms_and_headers_are_refused(self):
         self.write("src/util/x.cpp", "")
         self.write("src/base/y.cpp", '#include "resul.hpp"\n#include "base/gone.hpp"\n#include <base/result.hpp>\n')

@@ -158,7 +158,29 @@ def check_example(root, path):
             yield Finding(str(path), line, f'an example includes "{name}"', "Examples see only src/base of ours")
 
 
+_ROW = re.compile(r"^\|\s*(\d+)\s*\|([^|]*)\|", re.MULTILINE)
+
+
+def check_table(root):
+    """The table that people read is the table that is checked."""
+    path = pathlib.Path(root) / "docs/ARCHITECTURE.md"
+    if not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8")
+    stated = {}
+    for row in _ROW.finditer(text):
+        for name in re.findall(r"`src/([\w/<>.]+)`", row.group(2)):
+            stated[name.removesuffix("/kind.hpp")] = (int(row.group(1)), text.count("\n", 0, row.start()) + 1)
+    wanted = {**FLOORS, "kinds/<kind>": KIND_FLOOR}
+    for room, floor in wanted.items():
+        said, line = stated.get(room, (None, 1))
+        if said != floor:
+            yield Finding("docs/ARCHITECTURE.md", line, f"the floors table puts src/{room} on {said}, the check on {floor}",
+                          "Make the table and tests/house/layers.py agree")
+
+
 def check(root):
+    yield from check_table(root)
     for path in files(root, "src", CPP):
         yield from check_source(root, path)
     for path in files(root, "src", ("CMakeLists.txt",)):
