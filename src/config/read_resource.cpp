@@ -117,6 +117,13 @@ void read_path(Fields& f, ResourceSettings& settings) {
     f.problem("gateways", "gateways: they have no address to listen on; add listen:");
 }
 
+// Options that name files are seen from the configuration file, like every other path.
+void locate_options(Fields& f, std::map<std::string, std::string>& options) {
+  for (auto& [name, value] : options)
+    if (!value.empty() && (name.ends_with("_file") || name.ends_with("_dir")))
+      value = absolute(value, f.reading().base_dir);
+}
+
 // What the policy asks for must be possible with what the rest of the entry gives.
 void check_able(Fields& f, const ResourceSettings& settings, const kinds::Kind* kind) {
   if (settings.policy.autonomy == Autonomy::observe) return;
@@ -125,6 +132,11 @@ void check_able(Fields& f, const ResourceSettings& settings, const kinds::Kind* 
     f.problem("policy", fmt::format("policy: autonomy {} moves traffic, and no gateway is in its path; add listen: and "
                                     "gateways:, or set autonomy: observe",
                                     autonomy));
+  if (std::holds_alternative<std::monostate>(settings.provision))
+    f.problem("policy",
+              fmt::format(
+                  "policy: autonomy {} needs shadows, and nothing makes them; add provision:, or set autonomy: observe",
+                  autonomy));
   if (kind != nullptr && kind->traits().fences && settings.agent.empty())
     f.problem("policy", fmt::format("policy: kind {} is fenced before a promotion, which needs an agent on the "
                                     "primary's host; add agent:, or set autonomy: observe",
@@ -138,13 +150,6 @@ void check_options(Fields& f, const ResourceSettings& settings, const kinds::Kin
     if (std::find(names.begin(), names.end(), name) == names.end())
       f.problem("options", fmt::format("options: kind {} has no option {}{}", kind.name(), shown(name),
                                        suggestion(name, names, "it has")));
-  const auto shadow = settings.options.find("shadow_address");
-  if (shadow != settings.options.end())
-    if (const auto endpoint = parse_endpoint(shadow->second);
-        endpoint && *endpoint == settings.resource.primary.endpoint)
-      return f.problem("options", fmt::format("options: shadow_address {} is the primary itself, which cannot stand in "
-                                              "for itself; name another instance",
-                                              shown(shadow->second)));
   // A kind's own check may rest on the whole resource: only ask when that was read without mistakes.
   if (!f.sound()) return;
   if (const auto checked = kind.check(settings.resource, settings.options); !checked)
@@ -173,6 +178,7 @@ void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) 
   f.map("policy", [&](Fields& p) { read_policy(p, settings.policy); });
   f.map("provision", [&](Fields& p) { read_provision(p, settings.provision); });
   f.text_map("options", settings.options);
+  locate_options(f, settings.options);
 
   if (f.sound()) {
     check_horizons(f, settings.policy, settings.observe);

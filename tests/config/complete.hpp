@@ -75,7 +75,7 @@ resources:
       - {name: rest, writes: true}
     provision:
       terraform: {dir: infra/, binary: ./bin/tofu, variables: {size: "2"}}
-    options: {max_rate: 20MB}
+    options: {max_rate: 20MB, password_file: pgpass}
 )";
 
 }  // namespace foreshadow::config

@@ -43,11 +43,11 @@ class DeclaredKind final : public kinds::Kind {
 
 inline Kinds declared_kinds() {
   Kinds kinds;
+  kinds.push_back(std::make_unique<DeclaredKind>("http", KindTraits{.shares_data = true, .counterfactual = true},
+                                                 std::vector<kinds::OptionInfo>{{"health_path", ""}}));
   kinds.push_back(
-      std::make_unique<DeclaredKind>("http", KindTraits{.shares_data = true, .counterfactual = true},
-                                     std::vector<kinds::OptionInfo>{{"health_path", ""}, {"shadow_address", ""}}));
-  kinds.push_back(std::make_unique<DeclaredKind>("postgres", KindTraits{.fences = true, .counterfactual = true},
-                                                 std::vector<kinds::OptionInfo>{{"max_rate", ""}, {"database", ""}}));
+      std::make_unique<DeclaredKind>("postgres", KindTraits{.fences = true, .counterfactual = true},
+                                     std::vector<kinds::OptionInfo>{{"max_rate", ""}, {"password_file", ""}}));
   return kinds;
 }
 

@@ -93,6 +93,7 @@ TEST(Load, ReadsEverySectionOfACompleteFile) {
   EXPECT_EQ(ledger.resource.primary.endpoint, (Endpoint{"/run/pg", 5432}));
   EXPECT_EQ(ledger.resource.primary.data_dir, "/srv/pg");
   EXPECT_EQ(ledger.resource.segments[0].staleness_max, Millis{5'000});
+  EXPECT_EQ(ledger.options.at("password_file"), "/etc/foreshadow/pgpass");
   EXPECT_EQ(ledger.agent, "local");
   EXPECT_EQ(ledger.policy, Policy{});
   const auto* terraform = std::get_if<TerraformProvision>(&ledger.provision);

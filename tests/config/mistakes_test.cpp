@@ -153,9 +153,6 @@ TEST(Mistakes, AddressesThatClash) {
             "f.yaml:62:11: name: a resource 'shop' was given on line 7 already; choose another");
   EXPECT_EQ(refusal("\"/run/pg:5432\"", "127.0.0.1:9001"),
             "f.yaml:67:14: primary: 127.0.0.1:9001 is protected as resource 'shop' already; protect it once");
-  EXPECT_EQ(refusal("options: {health_path: /healthz}", "options: {shadow_address: \"127.0.0.1:9001\"}"),
-            "f.yaml:61:14: options: shadow_address '127.0.0.1:9001' is the primary itself, which cannot stand in for "
-            "itself; name another instance");
   EXPECT_EQ(refusal("address: 127.0.0.1:9001", "address: http://127.0.0.1:9001"),
             "f.yaml:13:16: address: 'http://127.0.0.1:9001' has no host; write it as host:port, without a scheme");
   EXPECT_EQ(refusal("address: 127.0.0.1:9001", "address: 127.0.0.1"),
@@ -177,15 +174,23 @@ TEST(Mistakes, AutonomyNeedsMeans) {
             "autonomy: observe");
 }
 
+TEST(Mistakes, ShadowsNeedAMaker) {
+  EXPECT_EQ(refusal("    provision:\n      command: {argv: [./provision.sh, up], destroy: [./provision.sh, down], "
+                    "timeout: 30s}\n",
+                    ""),
+            "f.yaml:39:7: policy: autonomy act needs shadows, and nothing makes them; add provision:, or set autonomy: "
+            "observe");
+}
+
 TEST(Mistakes, OptionsAreTheKindsOwn) {
-  EXPECT_EQ(refusal("options: {max_rate: 20MB}", "options: {max_rat: 20MB}"),
+  EXPECT_EQ(refusal("options: {max_rate: 20MB, password_file: pgpass}", "options: {max_rat: 20MB}"),
             "f.yaml:73:14: options: kind postgres has no option 'max_rat'; did you mean 'max_rate'?");
   EXPECT_EQ(refusal("max_rate: 20MB", "max_rate: fast"),
             "f.yaml:73:14: max_rate: 'fast' is not a size; write one such as 20MB");
 }
 
 TEST(Mistakes, SecretsAreKeptOut) {
-  EXPECT_EQ(refusal("options: {max_rate: 20MB}", "options: {password: hunter2}"),
+  EXPECT_EQ(refusal("options: {max_rate: 20MB, password_file: pgpass}", "options: {password: hunter2}"),
             "f.yaml:73:15: password: secrets do not belong in this file; write password_file: with the path of a file "
             "only its owner can read");
   EXPECT_EQ(refusal("variables: {size: \"2\"}", "variables: {API_TOKEN: abc}"),
