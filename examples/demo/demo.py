@@ -67,8 +67,9 @@ def play_scene(kind, seed, arguments, screen):
 
 def main():
     arguments = parse_arguments()
-    # SIGTERM ends it as Ctrl-C does: with everything stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end it with everything stopped, also where a shell started it in the background and had SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     screen = Screen(quiet=arguments.json)
     began = time.monotonic()
     scenes = []

@@ -1,8 +1,8 @@
 """The journal read as a story: what Foreshadow did and when, from its own records only.
 
-A record is one line of `foreshadow events -o json`: {"seq", "at_ms", "type": "event"|"intent", "resource", "name", "body"}.
-An intent carries an effect with its id; the event `effect_done` with the same id is its answer. Times told here are seconds
-since the load began.
+A record is one line of `foreshadow events -o json`: {"seq", "at_ms", "type": "event"|"intent"|"snapshot", "resource", "name",
+"body"}, its body an Event or an Effect, which has its own body in turn. An intent is an effect before it starts; the event
+`effect_done` with the same id is its answer. Times told here are seconds since the load began.
 """
 
 
@@ -66,13 +66,12 @@ class Story:
             return
         if record.get("resource") not in ("", None, self.resource):
             return
-        at_ms, body = record["at_ms"], record["body"]
         if record["type"] == "intent":
-            self._on_intent(at_ms, record["name"], body)
-        else:
+            self._on_intent(record["at_ms"], record["name"], record["body"])
+        elif record["type"] == "event":
             handler = getattr(self, f"_on_{record['name']}", None)
             if handler is not None:
-                handler(at_ms, body)
+                handler(record["at_ms"], record["body"]["body"])
 
     def _seconds(self, at_ms):
         if at_ms is None or self.began_ms is None:
@@ -90,7 +89,7 @@ class Story:
         return True
 
     def _on_intent(self, at_ms, name, body):
-        effect = body.get("body", body)
+        effect = body["body"]
         self._effects[body["id"]] = (name, effect)
         if name == "hold" and self._first("hold", at_ms):
             self._tell(at_ms, "handover: holding new work at the gateway")
@@ -103,6 +102,9 @@ class Story:
         name, effect = self._effects.get(body["id"], (None, None))
         if name is None:
             return
+        if name == "retire":
+            # Also a refusal settles it: the old primary is then left to a person.
+            self._retired_ms = at_ms
         if body["error"] is not None:
             self._tell(at_ms, f"{name} failed: {body['error']['what']}")
             return
@@ -113,8 +115,7 @@ class Story:
         elif name == "steer":
             self._on_table(at_ms, effect["table"])
         elif name == "retire":
-            self._retired_ms = at_ms
-            self._tell(at_ms, "old primary retired")
+            self._tell(at_ms, f"old primary retired: {body['detail']}")
         elif name in ("replicate", "prove_equal", "fence", "check_fenced", "promote", "rejoin"):
             self._tell(at_ms, f"{name} done: {body['detail'] or body['proof']}")
 

@@ -3,6 +3,7 @@
 import io
 import json
 import pathlib
+import string
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,8 @@ POLICY = {"shadowing": {"threshold": 0.5, "horizon": 30_000}, "critical": {"thre
 
 
 def event(t_s, name, **body):
-    return {"seq": 1, "at_ms": BEGAN + int(t_s * 1000), "type": "event", "resource": "shop", "name": name, "body": body}
+    return {"seq": 1, "at_ms": BEGAN + int(t_s * 1000), "type": "event", "resource": "shop", "name": name,
+            "body": {"at": BEGAN, "resource": "shop", "body": {"type": name, **body}}}
 
 
 def intent(t_s, effect_id, name, **effect):
@@ -48,7 +50,7 @@ def table(epoch, moved=0.0, mirror=0.0, current="shop-a"):
 def whole_story():
     instance = {"id": "shop-b", "endpoint": {"host": "127.0.0.1", "port": 1}}
     provisioned = done(6, 1)
-    provisioned["body"]["instance"] = instance
+    provisioned["body"]["body"]["instance"] = instance
     outcome = {"verdict": "confirmed", "why": "it died", "load_ratio": 1.0, "failed_at": BEGAN + 37_000,
                "handover_ended_at": BEGAN + 25_000}
     return [
@@ -110,7 +112,7 @@ class StoryTest(unittest.TestCase):
 
     def test_a_refuted_prediction_has_no_lead(self):
         records = whole_story()
-        records[-4]["body"]["outcome"]["failed_at"] = None
+        records[-4]["body"]["body"]["outcome"]["failed_at"] = None
         facts = self.tell(records).facts()
         self.assertIsNone(facts["lead_s"])
         self.assertEqual(facts["handover_at_s"], 25)
@@ -221,6 +223,15 @@ class StageTest(unittest.TestCase):
     def test_waiting_has_a_deadline(self):
         with self.assertRaisesRegex(DemoError, "the moon"):
             wait_until(lambda: False, 0.05, "the moon")
+
+
+class ConfigTest(unittest.TestCase):
+    def test_the_templates_can_be_filled_in(self):
+        for path in sorted((DEMO / "configs").glob("*.yaml")):
+            template = string.Template(path.read_text())
+            names = template.get_identifiers()
+            self.assertIn("listen", names)
+            self.assertNotIn("$", template.substitute(dict.fromkeys(names, "x")), path)
 
 
 class ProvisionerTest(unittest.TestCase):
