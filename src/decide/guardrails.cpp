@@ -10,8 +10,8 @@ namespace foreshadow::decide {
 namespace {
 
 std::optional<Refusal> stopped_by_person_or_crowd(const State& state, const Lifecycle& l) {
-  if (state.paused) return Refusal{"everything is paused (foreshadow resume)"};
-  if (l.paused) return Refusal{fmt::format("paused (foreshadow resume {})", l.resource.id)};
+  if (state.paused) return Refusal{"everything is paused (foreshadow resume)", false, true};
+  if (l.paused) return Refusal{fmt::format("paused (foreshadow resume {})", l.resource.id), false, true};
   if (!state.frozen_why.empty()) return Refusal{"frozen: " + state.frozen_why};
   return std::nullopt;
 }
@@ -21,7 +21,7 @@ std::optional<Refusal> stopped_by_person_or_crowd(const State& state, const Life
 std::optional<Refusal> may_not_shadow(const State& state, const Lifecycle& l, Time now) {
   if (auto refusal = stopped_by_person_or_crowd(state, l)) return refusal;
   if (l.cooldown_until && now < *l.cooldown_until)
-    return Refusal{fmt::format("cooling down for another {}", format_duration(*l.cooldown_until - now))};
+    return Refusal{fmt::format("cooling down for another {}", format_duration(*l.cooldown_until - now)), false, true};
   if (static_cast<int>(l.provisions.size()) >= l.policy.budget.provisions_per_day)
     return Refusal{fmt::format("the budget of {} provisions a day is spent", l.policy.budget.provisions_per_day)};
   if (l.ready_took && l.outlook && l.outlook->time_to_limit && !l.handover_wanted &&

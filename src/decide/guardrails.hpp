@@ -13,6 +13,8 @@ namespace foreshadow::decide {
 struct Refusal {
   std::string why;
   bool approval_lifts = false;
+  // Passes by itself, or is what a person has just asked for: no reason to call anybody.
+  bool quiet = false;
 };
 
 std::optional<Refusal> may_not_shadow(const State& state, const Lifecycle& l, Time now);

@@ -70,7 +70,7 @@ void settle(Context& c) {
 void refuse(Context& c, const Refusal& refusal, Question question, const std::string& would) {
   auto& l = c.l;
   l.blocked_why = refusal.why;
-  if (l.asked == question) return;
+  if (refusal.quiet || l.asked == question) return;
   l.asked = question;
   c.page(fmt::format("{}: would {}, but {}. {}", l.resource.id, would, refusal.why,
                      claim(l, question == Question::shadow ? l.policy.shadowing : l.policy.critical,
