@@ -8,26 +8,35 @@
 namespace foreshadow::foresee {
 namespace {
 
+// D of the header; below zero when there are too few points. White noise of variance 1 has 1.5 whatever the spacing.
 double structure(const Path& path, std::size_t lag) {
-  std::vector<double> differences;
-  differences.reserve(path.size() - lag);
+  std::vector<double> distances;
+  if (path.size() > 2 * lag) distances.reserve(path.size() - 2 * lag);
   const double expected = static_cast<double>(lag) * path.step;
-  for (std::size_t i = lag; i < path.size(); ++i) {
-    // Older points stand for stretches, and scrapes go missing: only pairs that are about `lag` apart tell of that lag.
-    const double apart = path.t[i] - path.t[i - lag];
-    if (apart > 0.5 * expected && apart < 1.5 * expected) differences.push_back(path.y[i] - path.y[i - lag]);
+  for (auto i = lag; i + lag < path.size(); ++i) {
+    const double left = path.t[i] - path.t[i - lag], right = path.t[i + lag] - path.t[i];
+    // Older points stand for stretches, and scrapes go missing: only what is about `lag` apart tells of that lag.
+    if (!(left > 0.5 * expected && left < 2 * expected && right > 0.5 * expected && right < 2 * expected)) continue;
+    const double share = left / (left + right);
+    const double distance = path.y[i] - (1 - share) * path.y[i - lag] - share * path.y[i + lag];
+    distances.push_back(distance * std::sqrt(1.5 / (1 + (1 - share) * (1 - share) + share * share)));
   }
-  if (differences.size() < 3) return -1;
-  const double s = spread(std::move(differences));
+  if (distances.size() < 4) return -1;
+  const double s = spread(std::move(distances));
   return s * s;
 }
 
-// First-order autoregression with coefficient rho has D(4)/D(1) = 1 + rho + rho^2 + rho^3.
+// D of a first-order autoregression with variance 1.
+double autoregressive(double rho, double lag) {
+  const double r = std::pow(rho, lag);
+  return 1.5 - 2 * r + 0.5 * r * r;
+}
+
 double autocorrelation(double ratio) {
   double low = 0, high = 0.95;
   for (int i = 0; i < 30; ++i) {
     const double rho = (low + high) / 2;
-    (1 + rho + rho * rho + rho * rho * rho < ratio ? low : high) = rho;
+    (autoregressive(rho, 4) / autoregressive(rho, 1) < ratio ? low : high) = rho;
   }
   return low;
 }
@@ -37,35 +46,39 @@ double autocorrelation(double ratio) {
 double Noise::wander(double seconds) const {
   if (lag <= 0 || seconds <= 0) return 0;
   const double reach = seconds / lag;
-  // Within the measured lags a straight line from the instant part; beyond, by the exponent seen.
-  if (reach <= 1) return std::max(0.0, at_lag - instant) * reach;
-  return std::max(0.0, at_lag * std::pow(reach, growth) - instant);
+  return at_lag * (reach <= 1 ? reach : std::pow(reach, growth));
 }
 
 Noise measure_noise(const Path& path, double scale) {
   Noise noise;
   const double floor = std::max(std::abs(scale) * 1e-9, 1e-300);
+  noise.sigma = noise.jitter = floor;
   const auto n = path.size();
-  const double first = n >= 4 ? structure(path, 1) : -1;
-  if (first < 0) {
-    noise.sigma = floor;
-    return noise;
+  const double first = structure(path, 1);
+  if (first < 0) return noise;
+  noise.jitter = std::max(floor, std::sqrt(first / 1.5));
+  const double fourth = n >= 16 ? structure(path, 4) : -1;
+  double rho = 0;
+  if (fourth > first && first > 0) {
+    // Drawn toward no correlation as if by a dozen samples of it: few samples show any ratio by chance.
+    const double counted = static_cast<double>(n) / (static_cast<double>(n) + 12);
+    rho = autocorrelation(std::pow(fourth / first, counted));
   }
-  const double fourth = n >= 8 ? structure(path, 4) : -1;
-  const double rho = fourth > 0 && first > 0 ? autocorrelation(std::max(1.0, fourth / first)) : 0;
   noise.inflation = (1 + rho) / (1 - rho);
-  noise.sigma = std::max(floor, std::sqrt(first / (2 * (1 - rho))));
-  noise.instant = first;
-  noise.lag = path.step;
-  noise.at_lag = first;
+  noise.sigma = std::max(floor, std::sqrt(first / autoregressive(rho, 1)));
+
   double before = first, before_lag = 1;
-  for (std::size_t lag = 4; lag <= 64 && lag * 3 <= n; lag *= 2) {
-    const double d = structure(path, lag);
-    if (d < 0) break;
+  // A bend or step spoils 2 * lag points, which must stay a small minority.
+  for (std::size_t lag = 4; lag <= 32 && lag * 10 <= n + 24; lag *= 2) {
+    const double seen = structure(path, lag);
+    if (seen < 0) break;
+    // Overlapping pairs are few independent ones: what that many may show by chance is not wandering.
+    const double d = seen / (1 + 1.5 * std::sqrt(2 * static_cast<double>(lag) / static_cast<double>(n)));
     if (before > 0 && d > 0)
       noise.growth = std::clamp(std::log(d / before) / std::log(static_cast<double>(lag) / before_lag), 0.0, 1.0);
     noise.lag = static_cast<double>(lag) * path.step;
-    noise.at_lag = d;
+    // A random walk's variance over the lag is twice its D; levelled off, it is at most this.
+    noise.at_lag = 2 * std::max(0.0, d - first);
     before = d;
     before_lag = static_cast<double>(lag);
   }

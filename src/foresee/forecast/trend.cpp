@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "foresee/forecast/robust.hpp"
+#include "foresee/forecast/segments.hpp"
 
 namespace foreshadow::foresee {
 namespace {
@@ -15,9 +15,7 @@ namespace {
 // Most signals most of the time go nowhere. A real leak overcomes this within a few samples, its evidence growing
 // exponentially; a flat series lies above four deviations too rarely to.
 constexpr double slope_prior = 0.02;
-constexpr double decay_prior = 0.3;
 constexpr double jump_deviations = 6;
-constexpr double interval_deviations = 3;
 
 struct Fit {
   Line line;
@@ -105,7 +103,8 @@ Turns count_turns(const Path& path, double threshold) {
 }
 
 // Probability that a slope, rather than nothing or a single step, made the stretch (Bayesian information criterion).
-double slope_probability(const Path& path, const Noise& noise, const Fit& f) {
+double slope_probability(const Path& path, const Noise& noise, const Fit& f, std::size_t smoothed,
+                         std::size_t choices) {
   const auto n = path.size() - f.first;
   const std::span t(path.t.data() + f.first, n), y(path.y.data() + f.first, n);
   double sum = 0, squares = 0, around_line = 0;
@@ -123,40 +122,20 @@ double slope_probability(const Path& path, const Noise& noise, const Fit& f) {
     // What two levels explain beyond one; `left` and its negative are the sums of both sides.
     best_step = std::min(best_step, squares - left * left * (1 / m + 1 / k));
   }
-  const double counted = std::max(4.0, static_cast<double>(n) / noise.inflation);
+  // The median of w samples has about pi / (2 w) of their variance, so that many of its values count as one.
+  const double alike = noise.inflation * std::max(1.0, 0.64 * static_cast<double>(smoothed));
+  const double counted = std::max(4.0, static_cast<double>(n) / alike);
   const double least = static_cast<double>(n) * noise.sigma * noise.sigma * 1e-6 + std::numeric_limits<double>::min();
   const auto evidence = [&](double rest, double parameters) {
     return 0.5 * counted * std::log((squares + least) / (std::max(0.0, rest) + least)) -
            0.5 * parameters * std::log(counted);
   };
-  const double line = evidence(around_line, 1) + std::log(slope_prior);
+  // Where the stretch begins was chosen too.
+  const double line = evidence(around_line, 1) + std::log(slope_prior) - 0.5 * std::log(static_cast<double>(choices));
   const double step = evidence(best_step, 2) + std::log(slope_prior);
   const double none = std::log(1 - 2 * slope_prior);
   const double most = std::max({line, step, none});
   return std::exp(line - most) / (std::exp(line - most) + std::exp(step - most) + std::exp(none - most));
-}
-
-// Compares the slope of the stretch with that of the time before it, or its own two halves when there is none.
-void find_decay(const Path& path, const Noise& noise, const Fit& chosen, Trend& trend) {
-  const auto n = path.size() - chosen.first;
-  std::size_t from = chosen.first >= n ? chosen.first - n : 0, middle = chosen.first;
-  if (middle - from < 5) {
-    from = chosen.first;
-    middle = from + n / 2;
-  }
-  if (middle - from < 4 || path.size() - middle < 4) return;
-  const auto before = fit(path, noise, from, middle), after = fit(path, noise, middle, path.size());
-  if (!(before.line.slope > after.line.slope && after.line.slope > 0)) return;
-  const double apart = (path.t.back() + path.t[middle] - path.t[middle - 1] - path.t[from]) / 2;
-  const double se = std::sqrt(before.se * before.se + after.se * after.se);
-  if (!(apart > 0)) return;
-  const double z = se > 0 ? (before.line.slope - after.line.slope) / se : 40;
-  // Slab as wide as the slope itself: a decay would change it by about its own size.
-  const double r2 = se > 0 ? std::min(1e12, std::pow(after.line.slope / se, 2)) : 1e12;
-  const double log_bayes = std::min(40.0, 0.5 * z * z * r2 / (1 + r2)) - 0.5 * std::log1p(r2);
-  const double odds = decay_prior / (1 - decay_prior) * std::exp(log_bayes);
-  trend.decay_weight = odds / (1 + odds);
-  trend.decay = std::log(before.line.slope / after.line.slope) / apart;
 }
 
 }  // namespace
@@ -164,52 +143,48 @@ void find_decay(const Path& path, const Noise& noise, const Fit& chosen, Trend& 
 Trend find_trend(const Path& raw, const Noise& noise, const TrendSettings& settings) {
   Trend trend;
   const auto n = raw.size();
-  trend.level = trend.flat_level = n ? raw.y.back() : 0;
-  trend.tail_scale = noise.sigma;
+  trend.level = trend.flat_level = median(raw.y);
+  trend.tail_from = 1.2816 * noise.sigma;
+  trend.tail_scale = 0.4 * noise.sigma;
+  trend.tail_every = std::max(raw.step * noise.inflation, 1e-3);
   if (n < std::max<std::size_t>(settings.samples_min, 4)) return trend;
 
-  const auto turns = count_turns(raw, 6 * noise.sigma);
+  const auto turns = count_turns(raw, 6 * std::min(noise.sigma, 3 * noise.jitter));
   const bool outgrown = raw.y.back() > turns.highest_peak + 0.5 * turns.usual_rise;
   trend.oscillating = turns.falls >= 2 && !outgrown;
   Path path = raw;
   if (!trend.oscillating) take_out_jumps(path);
 
-  std::optional<Fit> chosen;
+  // What was quiet for long needs more to be called on the move than what has just begun.
+  const bool settled = path.t.back() - path.t.front() > 3 * settings.span_min;
+  Division division;
+  Fit chosen;
   if (trend.oscillating) {
     chosen = fit(path, noise, 0, n);
     // The turns, not the samples, are what the slope of the whole rests on.
-    chosen->se = std::max(
-        chosen->se, turns.usual_rise / (path.t.back() - path.t.front()) / std::sqrt(static_cast<double>(turns.falls)));
+    chosen.se = std::max(
+        chosen.se, turns.usual_rise / (path.t.back() - path.t.front()) / std::sqrt(static_cast<double>(turns.falls)));
   } else {
-    double low = -std::numeric_limits<double>::infinity(), high = -low;
-    for (auto length = settings.samples_min;; length = std::min(n, length + std::max<std::size_t>(2, length / 2))) {
-      const auto first = n - std::min(n, length);
-      if (path.t.back() - path.t[first] >= settings.span_min || first == 0) {
-        const auto f = fit(path, noise, first, n);
-        low = std::max(low, f.line.slope - interval_deviations * f.se);
-        high = std::min(high, f.line.slope + interval_deviations * f.se);
-        if (chosen && low > high) break;
-        chosen = f;
-      }
-      if (first == 0) break;
-    }
+    division = divide(path, noise, settings.samples_min, settings.span_min * (settled ? 1.5 : 1));
+    chosen = fit(path, noise, division.begins.back(), n);
   }
 
-  trend.slope = chosen->line.slope;
-  trend.slope_se = chosen->se;
-  trend.level = chosen->line.level;
-  const auto tail = std::min(n - chosen->first, settings.samples_min);
+  trend.slope = chosen.line.slope;
+  trend.slope_se = chosen.se;
+  trend.level = chosen.line.level;
+  const auto tail = std::min(n - chosen.first, settings.samples_min);
   trend.flat_level =
       trend.oscillating ? trend.level : median({path.y.end() - static_cast<std::ptrdiff_t>(tail), path.y.end()});
-  trend.span = path.t.back() - path.t[chosen->first];
+  trend.span = path.t.back() - path.t[chosen.first];
   if (trend.span < settings.span_min)
     trend.weight = 0;
   else
-    trend.weight = slope_probability(path, noise, *chosen);
-  if (!trend.oscillating) find_decay(path, noise, *chosen, trend);
+    trend.weight = slope_probability(path, noise, chosen, settings.smoothed, chosen.first > 0 ? n : 1);
+  if (!trend.oscillating && trend.weight > 1e-3 && trend.slope + 2 * trend.slope_se > std::max(0.0, settings.slope_min))
+    trend.saturation = find_saturation(path, noise, division);
 
   std::vector<double> residuals;
-  for (auto i = chosen->first; i < n; ++i) residuals.push_back(path.y[i] - chosen->line.at(path.t[i]));
+  for (auto i = chosen.first; i < n; ++i) residuals.push_back(path.y[i] - chosen.line.at(path.t[i]));
   trend.tail_from = std::max(0.0, quantile(residuals, 0.9));
   double excess = 0, beyond = 0;
   for (const double r : residuals)
@@ -219,7 +194,6 @@ Trend find_trend(const Path& raw, const Noise& noise, const TrendSettings& setti
     }
   // A short stretch has hardly a tail: then that of the normal law.
   trend.tail_scale = std::max(0.4 * noise.sigma, beyond > 0 ? excess / beyond : 0);
-  trend.tail_every = std::max(path.step * noise.inflation, 1e-3);
   return trend;
 }
 

@@ -45,10 +45,12 @@ class Course {
 
  private:
   double sloped_crossing(double slope, double seconds, double lift) const {
-    const double steady = crossing(trend_.level, slope, 0, seconds, lift);
-    if (trend_.decay_weight <= 0) return steady;
-    return (1 - trend_.decay_weight) * steady +
-           trend_.decay_weight * crossing(trend_.level, slope, trend_.decay, seconds, lift);
+    const double ending = trend_.saturation.probability;
+    double p = (1 - ending) * crossing(trend_.level, slope, 0, seconds, lift);
+    if (ending > 1e-3)
+      for (const auto& s : trend_.saturation.rates)
+        p += ending * s.weight * crossing(s.level, s.slope, s.rate, seconds, lift);
+    return p;
   }
 
   double crossing(double level, double slope, double decay, double seconds, double lift) const {
@@ -57,7 +59,8 @@ class Course {
     const double headroom = limit_ - level - lift;
     const double near = headroom - trend_.tail_from;
     // The path proper has to come near enough for its own noise to touch the limit.
-    const double touched = crossing_probability(near > 0 ? near : headroom, drift, noise_.wander(seconds));
+    const double touched =
+        crossing_probability(near > 0 ? near : headroom, drift, trend_.oscillating ? 0 : noise_.wander(seconds));
     // Or a burst from where it is (an exponential tail above the upper decile: peaks over threshold with shape zero).
     const double burst = 0.1 * std::exp(-std::max(0.0, near) / std::max(trend_.tail_scale, 1e-300));
     return std::max(touched, -std::expm1(-burst * seconds / trend_.tail_every));
@@ -92,17 +95,29 @@ SignalRisk assess(const Signal& signal, Time now, const AssessSettings& settings
     risk.time_to_limit = Millis{0};
   }
 
-  path.y = running_median(path.y, width);
+  const double share = settings.history_min * (signal.limit->hard ? 1 : 2);
+  const TrendSettings trending{.samples_min = settings.samples_min * (signal.limit->hard ? 1 : 2),
+                               .span_min = share * to_seconds(settings.horizons.front()),
+                               .slope_min = 0.5 * risk.headroom / to_seconds(settings.horizons.back()),
+                               .smoothed = width};
+  const double scale = std::max(std::abs(limit), std::abs(newest));
+  Noise noise;
+  Trend trend;
+  const auto read = [&](Path p) {
+    noise = measure_noise(p, scale);
+    p.y = running_median(p.y, width);
+    trend = find_trend(p, noise, trending);
+  };
+  read(path);
   std::optional<double> period;
   if (settings.period) period = to_seconds(*settings.period);
-  const auto season = Season::find(path, period);
-  if (season)
+  // A path that keeps turning back is bounded by its turns already; only a period that is known tells more.
+  std::optional<Season> season;
+  if (!trend.oscillating || period) season = Season::find(path, period);
+  if (season) {
     for (std::size_t i = 0; i < path.size(); ++i) path.y[i] -= season->at(path.t[i]);
-  const auto noise = measure_noise(path, std::max(std::abs(limit), std::abs(path.y.back())));
-  const double share = settings.history_min * (signal.limit->hard ? 1 : 2);
-  const auto trend = find_trend(path, noise,
-                                {.samples_min = settings.samples_min * (signal.limit->hard ? 1 : 2),
-                                 .span_min = share * to_seconds(settings.horizons.front())});
+    read(path);
+  }
   risk.slope = turn * trend.slope * trend.weight;
   if (risk.crossed) return risk;
 
