@@ -131,6 +131,7 @@ class Run {
   Result<void> read_report();
   void write_input();
   void give_lines(bool last);
+  void interrupt();
   Result<void> sweep();
   Error explain(const KeeperReport& failed) const;
   Error with_last_words(Error error) const;
@@ -144,7 +145,8 @@ class Run {
   SigpipeBlocked sigpipe_;
   Fd in_, out_, err_, life_, report_;
   pid_t keeper_ = -1, group_ = -1;
-  std::size_t written_ = 0, lined_ = 0;
+  std::size_t written_ = 0, out_lined_ = 0, err_lined_ = 0;
+  bool interrupted_ = false;
   std::optional<int> exit_code_;
   Finished finished_;
 };
@@ -271,18 +273,34 @@ void Run::write_input() {
   in_.reset();
 }
 
-void Run::give_lines(bool last) {
-  if (!command_.on_stderr_line) return;
-  const auto give = [&](std::size_t end) {
-    auto length = end - lined_;
-    if (length > 0 && finished_.err[end - 1] == '\r') --length;
-    command_.on_stderr_line(finished_.err.substr(lined_, length));
+// From `at` on; the last line may have no end.
+void each_line(const std::string& text, std::size_t& at, bool last,
+               const std::function<void(const std::string&)>& give) {
+  if (!give) return;
+  const auto give_until = [&](std::size_t end) {
+    auto length = end - at;
+    if (length > 0 && text[end - 1] == '\r') --length;
+    give(text.substr(at, length));
   };
-  for (std::size_t end; (end = finished_.err.find('\n', lined_)) != std::string::npos; lined_ = end + 1) give(end);
-  if (last && lined_ < finished_.err.size()) {
-    give(finished_.err.size());
-    lined_ = finished_.err.size();
+  for (std::size_t end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) give_until(end);
+  if (last && at < text.size()) {
+    give_until(text.size());
+    at = text.size();
   }
+}
+
+void Run::give_lines(bool last) {
+  each_line(finished_.out, out_lined_, last, command_.on_stdout_line);
+  each_line(finished_.err, err_lined_, last, command_.on_stderr_line);
+}
+
+// A last chance to save its work. What it does with it is of no more interest: the outcome is decided.
+void Run::interrupt() {
+  if (command_.interrupt_grace <= Millis{0} || group_ <= 0 || exit_code_) return;
+  interrupted_ = true;
+  ::kill(-group_, SIGINT);
+  bool all_closed = false;
+  (void)pump(Deadline(command_.interrupt_grace), all_closed);
 }
 
 // Moves bytes until `until`, the exit of the program (when it has not exited yet), or the close of both outputs.
@@ -297,7 +315,7 @@ Result<void> Run::pump(const Deadline& until, bool& all_closed) {
                      {in_.get(), POLLOUT, 0}};  // poll ignores a negative descriptor
     if (had_exited) fds[0].fd = -1;
     FS_TRY(ready, poll_until(fds, until));
-    if (stop_.stopped()) return fail(Code::cancelled, command_.argv[0] + ": told to stop; killed");
+    if (stop_.stopped() && !interrupted_) return fail(Code::cancelled, command_.argv[0] + ": told to stop; killed");
     if (!ready) break;
     if (fds[2].revents != 0) FS_CHECK(read_from(out_, finished_.out));
     if (fds[3].revents != 0) FS_CHECK(read_from(err_, finished_.err));
@@ -358,11 +376,14 @@ Result<void> Run::sweep() {
 Result<Finished> Run::finish() {
   bool all_closed = false;
   if (command_.standard_input.empty()) in_.reset();
-  if (auto pumped = pump(deadline_, all_closed); !pumped) return tl::make_unexpected(with_last_words(pumped.error()));
-  if (!exit_code_)
-    return tl::make_unexpected(
-        with_last_words({Code::timeout, command_.argv[0] + ": not done within " +
-                                            std::to_string(command_.timeout.count()) + " ms; killed"}));
+  auto pumped = pump(deadline_, all_closed);
+  if (pumped && !exit_code_)
+    pumped = fail(Code::timeout,
+                  command_.argv[0] + ": not done within " + std::to_string(command_.timeout.count()) + " ms; killed");
+  if (!pumped) {
+    if (pumped.error().code == Code::timeout || pumped.error().code == Code::cancelled) interrupt();
+    return tl::make_unexpected(with_last_words(pumped.error()));
+  }
   if (auto swept = sweep(); !swept) return tl::make_unexpected(with_last_words(swept.error()));
   give_lines(true);
   finished_.exit_code = *exit_code_;

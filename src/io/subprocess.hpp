@@ -27,8 +27,12 @@ struct Command {
   std::size_t output_max = 1 << 20;  // of each stream; past it the group is killed and the result is an error
   std::optional<uid_t> uid;          // run as this user (supplementary groups dropped); needs root
   std::optional<gid_t> gid;
-  // Called with each line of standard error as it comes, for progress.
+  // Called with each line of standard error (or output) as it comes, for progress; on the calling thread.
   std::function<void(const std::string&)> on_stderr_line;
+  std::function<void(const std::string&)> on_stdout_line;
+  // When not zero: at the deadline or a stop the group first gets SIGINT and this long to save what it holds, as
+  // Terraform saves its state. It is not given when we die ourselves.
+  Millis interrupt_grace{0};
 };
 
 struct Finished {
