@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <vector>
 
 #include "base/units.hpp"
-#include "io/wait.hpp"
+#include "io/files.hpp"
 #include "kinds/postgres/control.hpp"
 #include "kinds/postgres/data_dir.hpp"
 #include "kinds/postgres/processes.hpp"
@@ -43,6 +45,30 @@ std::uint64_t wal_segment_bytes(const DataDir& dir) {
     if (const auto size = it->file_size(gone); !gone && size > 0) return size;
   }
   return kSegmentDefault;
+}
+
+// What a killed postmaster leaves behind names its process id, which may soon be somebody else's: the next start would
+// then take that one for a running server. Nobody of the cluster is left, so all of it is stale. postmaster.pid:
+// process, directory, start time, port, socket directory (src/include/utils/pidfile.h).
+Result<void> remove_locks(const DataDir& dir) {
+  auto text = dir.read("postmaster.pid");
+  if (!text) return text.error().code == Code::unreachable ? Result<void>() : tl::make_unexpected(text.error());
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text->size() && lines.size() < 5;) {
+    const auto end = std::min(text->find('\n', at), text->size());
+    lines.push_back(text->substr(at, end - at));
+    at = end + 1;
+  }
+  if (lines.size() == 5 && !lines[4].empty()) {
+    const auto socket = lines[4] + "/.s.PGSQL." + lines[3];
+    const auto lock = io::read_file(socket + ".lock", 4096);
+    // Only if it is this server's: the same socket may belong to another by now.
+    if (lock && lock->substr(0, lock->find('\n')) == lines[0]) {
+      ::unlink(socket.c_str());
+      ::unlink((socket + ".lock").c_str());
+    }
+  }
+  return dir.remove("postmaster.pid");
 }
 
 Result<void> demote(const DataDir& dir, const Instance& primary, const Instance& shadow, const PgSettings& settings) {
@@ -81,8 +107,7 @@ Result<std::string> fence_cluster(const PgSettings& settings, const Instance& pr
                             primary.id, demoted.error().what));
   }
   FS_TRY(killed, kill_processes(dir.path(), kGrace, kGone));
-  // Nobody is left who could own it, and its number may soon be somebody else's.
-  FS_CHECK(dir.remove("postmaster.pid"));
+  FS_CHECK(remove_locks(dir));
 
   std::string text = fmt::format("fenced in {} ms: {} processes gone", since(began), killed.seen);
   if (killed.stragglers > 0) text += fmt::format(", {} of them by SIGKILL", killed.stragglers);
@@ -111,6 +136,7 @@ Result<std::string> revive_cluster(const PgSettings& settings, const Instance& p
   // A supervisor may have restarted it, as the standby it was told to be; or a fence was cut off half way.
   FS_TRY(killed, kill_processes(dir.path(), kGrace, kGone));
   static_cast<void>(killed);
+  FS_CHECK(remove_locks(dir));
   FS_CHECK(undo());
   FS_CHECK(start_server(settings, primary, dir, kStart, stop));
   FS_CHECK(wait_until(

@@ -65,11 +65,6 @@ Result<void> check_pair(const Instance& primary, const Instance& shadow) {
   return {};
 }
 
-std::string attribute(const Instance& instance, const std::string& name, const std::string& fallback) {
-  const auto it = instance.attributes.find(name);
-  return it == instance.attributes.end() ? fallback : it->second;
-}
-
 // Settings the primary was given on its command line: a copy of the configuration file does not know them, and a
 // standby with a smaller max_connections does not start.
 Result<std::map<std::string, std::optional<std::string>>> inherited(Control& primary, std::stop_token stop) {
@@ -85,14 +80,6 @@ Result<std::map<std::string, std::optional<std::string>>> inherited(Control& pri
   for (const auto& row : rows)
     if (row.at(0) && row.at(1) && !own.contains(*row[0])) out[*row[0]] = *row[1];
   return out;
-}
-
-void listen_as(const Instance& shadow, std::map<std::string, std::optional<std::string>>& parameters) {
-  const auto& host = shadow.endpoint.host;
-  const bool socket = host.starts_with('/');
-  parameters["port"] = std::to_string(shadow.endpoint.port);
-  parameters["listen_addresses"] = attribute(shadow, "listen_addresses", socket ? "" : host);
-  parameters["unix_socket_directories"] = socket ? host : attribute(shadow, "socket_dir", "");
 }
 
 class HostReplicator final : public act::Replicator {
@@ -242,7 +229,7 @@ class HostReplicator final : public act::Replicator {
     FS_TRY(dir, DataDir::open(shadow.data_dir));
     parameters.merge(standby_parameters(primary, shadow, settings_));
     if (!plan.slot.empty()) parameters["primary_slot_name"] = plan.slot;
-    listen_as(shadow, parameters);
+    parameters.merge(listen_parameters(shadow));
     FS_CHECK(dir.configure(parameters));
     FS_CHECK(dir.write("standby.signal", ""));
     FS_CHECK(write_mark(shadow, Mark::ready));

@@ -22,7 +22,9 @@ constexpr Millis kGrace = 1s;
 constexpr Millis kGone = 20s;
 constexpr Millis kStart = 5min;
 constexpr Millis kStreams = 2min;
+constexpr Millis kStreamsAlready = 3s;
 constexpr Millis kRewind = 25min;
+constexpr Millis kCheckpoint = 5min;
 // How far before the fork the log is read: whole records, so that its end is found by reading, not by guessing.
 constexpr std::uint64_t kReadBefore = 256 << 10;
 
@@ -77,35 +79,56 @@ Result<Divergence> divergence(const PgSettings& settings, const DataDir& dir, co
     return fail(Code::refused, fmt::format("needs a rebuild: its timeline {} is none that timeline {} came from",
                                            file.timeline, upstream.timeline));
   if (file.checkpoint >= *fork) return Divergence{true, "its last checkpoint is past the fork at " + fork->text()};
-  // The checkpoint record is valid, and so is all between it and the fork: the shadow had it from here.
-  const Lsn start = std::max(file.checkpoint, Lsn{fork->value > kReadBefore ? fork->value - kReadBefore : 0});
-  FS_TRY(tail, read_wal(settings, dir, file.timeline, start, *fork, std::move(stop)));
+  // Near the fork and in its segment if that can be read, because a busy log is long; a segment that was left early (a
+  // base copy ends that way) is followed by nothing, so reading never starts in an earlier one. The checkpoint always
+  // can be read.
+  const auto segment_start = fork->value - fork->value % file.wal_segment_bytes;
+  const Lsn near{std::max(segment_start, fork->value > kReadBefore ? fork->value - kReadBefore : 0)};
+  auto read = read_wal(settings, dir, file.timeline, std::max(file.checkpoint, near), *fork, stop);
+  if (!read && near > file.checkpoint) read = read_wal(settings, dir, file.timeline, file.checkpoint, *fork, stop);
+  if (!read) return tl::make_unexpected(read.error());
+  const auto& tail = *read;
   if (tail.last >= *fork)
     return Divergence{true, fmt::format("its log goes on to {} past the fork at {}", tail.last.text(), fork->text())};
   return Divergence{false, fmt::format("its log ends at the fork at {}", fork->text())};
 }
 
 Result<void> rewind(const PgSettings& settings, const DataDir& dir, const ControlFile& file,
-                    const Instance& old_primary, const Instance& primary, const std::string& why,
-                    std::stop_token stop) {
+                    const Instance& old_primary, const Instance& primary, Control& source_control,
+                    const std::string& why, std::stop_token stop) {
   if (!file.checksums && !file.wal_log_hints)
     return fail(Code::refused,
                 fmt::format("{} needs a rebuild: {}, and without wal_log_hints or data checksums it cannot be "
                             "rewound",
                             old_primary.id, why));
+  // A server just promoted has the old timeline in its control file until its first checkpoint; pg_rewind before 16
+  // then finds two clusters on one timeline, says that nothing is to be done, and leaves ours diverged.
+  FS_TRY(patient, source_control.query("SET statement_timeout = 0", kQuery, stop));
+  static_cast<void>(patient);
+  FS_TRY(checkpointed, source_control.query("CHECKPOINT", kCheckpoint, stop));
+  static_cast<void>(checkpointed);
   // Rewinding replays the log in single-user mode first, which refuses a standby. From here to the write below a reboot
   // would find a primary, but one that no gateway routes to and that only an operator starts.
   FS_CHECK(dir.remove("standby.signal"));
+  // That replay ends in a checkpoint, which would remove the WAL between the last checkpoint in common and the fork:
+  // just what pg_rewind reads next. Its own copy of the new primary's configuration takes this setting away again.
+  FS_CHECK(dir.configure({{"wal_keep_size", "1TB"}}));
   auto source = settings;
   source.replication_user = settings.user;
   const auto info = conninfo(primary.endpoint, source, "foreshadow") + " dbname=" + conninfo_quote(settings.database);
   auto ran = run_tool(settings, dir.uid(), dir.gid(), "pg_rewind", {"-D", dir.path(), "--source-server=" + info},
                       kRewind, stop);
   FS_CHECK(dir.write("standby.signal", ""));
+  if (!ran || ran->exit_code != 0) FS_CHECK(dir.configure({{"wal_keep_size", std::nullopt}}));
   if (!ran) return tl::make_unexpected(ran.error());
   if (ran->exit_code != 0)
     return fail(Code::refused,
                 fmt::format("{} needs a rebuild: {}, and pg_rewind said: {}", old_primary.id, why, last_words(*ran)));
+  // We saw it diverge; whoever finds nothing to do has compared something else.
+  if (ran->out.find("no rewind required") != std::string::npos ||
+      ran->err.find("no rewind required") != std::string::npos)
+    return fail(Code::refused,
+                fmt::format("{} needs a rebuild: {}, and pg_rewind found nothing to do", old_primary.id, why));
   return {};
 }
 
@@ -134,26 +157,22 @@ Result<std::string> rejoin_cluster(const PgSettings& settings, const Instance& o
     return fail(Code::conflict, fmt::format("{} holds another cluster's data ({}, not {})", old_primary.id,
                                             file.system_identifier, upstream.system_identifier));
 
-  std::string how = "it ran as a standby already";
-  if (!view.running || !view.streaming) {
-    FS_TRY(killed, kill_processes(dir.path(), kGrace, kGone));
-    static_cast<void>(killed);
-    FS_TRY(apart, divergence(settings, dir, file, upstream, stop));
-    if (apart.diverged) FS_CHECK(rewind(settings, dir, file, old_primary, primary, apart.text, stop));
-    how = (apart.diverged ? "rewound: " : "no rewind: ") + apart.text;
-    // After a rewind these are the new primary's own, so they are written last.
-    auto parameters = standby_parameters(primary, old_primary, settings);
-    if (apart.diverged) {
-      parameters["port"] = std::to_string(old_primary.endpoint.port);
-      const bool socket = old_primary.endpoint.host.starts_with('/');
-      parameters[socket ? "unix_socket_directories" : "listen_addresses"] = old_primary.endpoint.host;
-    }
-    FS_CHECK(dir.configure(parameters));
-    FS_CHECK(dir.write("standby.signal", ""));
-    FS_CHECK(start_server(settings, old_primary, dir, kStart, stop));
-  }
+  if (view.running && wait_streaming(primary, old_primary, settings, kStreamsAlready, {}, stop))
+    return fmt::format("{} follows {}; it did so already", old_primary.id, primary.id);
+
+  FS_TRY(killed, kill_processes(dir.path(), kGrace, kGone));
+  static_cast<void>(killed);
+  FS_TRY(apart, divergence(settings, dir, file, upstream, stop));
+  if (apart.diverged) FS_CHECK(rewind(settings, dir, file, old_primary, primary, control, apart.text, stop));
+  // After a rewind the configuration is a copy of the new primary's, so it is written last.
+  auto parameters = standby_parameters(primary, old_primary, settings);
+  if (apart.diverged) parameters.merge(listen_parameters(old_primary));
+  FS_CHECK(dir.configure(parameters));
+  FS_CHECK(dir.write("standby.signal", ""));
+  FS_CHECK(start_server(settings, old_primary, dir, kStart, stop));
   FS_CHECK(wait_streaming(primary, old_primary, settings, kStreams, {}, stop));
-  return fmt::format("{} follows {} after {} ms; {}", old_primary.id, primary.id, took(), how);
+  return fmt::format("{} follows {} after {} ms; {}: {}", old_primary.id, primary.id, took(),
+                     apart.diverged ? "rewound" : "no rewind", apart.text);
 }
 
 }  // namespace foreshadow::kinds::postgres

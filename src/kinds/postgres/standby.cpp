@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdlib>
 
 #include "kinds/postgres/server.hpp"
 
@@ -34,6 +35,18 @@ std::map<std::string, std::optional<std::string>> standby_parameters(const Insta
   return out;
 }
 
+std::map<std::string, std::optional<std::string>> listen_parameters(const Instance& instance) {
+  const auto attribute = [&](const char* name, const std::string& otherwise) {
+    const auto it = instance.attributes.find(name);
+    return it == instance.attributes.end() ? otherwise : it->second;
+  };
+  const auto& host = instance.endpoint.host;
+  const bool socket = host.starts_with('/');
+  return {{"port", std::to_string(instance.endpoint.port)},
+          {"listen_addresses", attribute("listen_addresses", socket ? "" : host)},
+          {"unix_socket_directories", socket ? host : attribute("socket_dir", "")}};
+}
+
 Result<StandbyView> look_at_standby(const Instance& standby, const PgSettings& settings, std::stop_token stop) {
   StandbyView view;
   auto control = Control::connect(standby.endpoint, settings, stop);
@@ -44,13 +57,15 @@ Result<StandbyView> look_at_standby(const Instance& standby, const PgSettings& s
   view.running = true;
   FS_TRY(rows, control->query("SELECT pg_is_in_recovery(), "
                               "coalesce((SELECT status = 'streaming' FROM pg_stat_wal_receiver), false), "
+                              "(SELECT received_tli FROM pg_stat_wal_receiver), "
                               "pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()",
                               kQuery, stop));
   const auto& row = rows.at(0);
   view.in_recovery = row.at(0) == "t";
   view.streaming = row.at(1) == "t";
-  FS_TRY(received, optional_lsn(row.at(2)));
-  FS_TRY(replayed, optional_lsn(row.at(3)));
+  if (row.at(2)) view.received_timeline = static_cast<std::uint32_t>(std::strtoul(row[2]->c_str(), nullptr, 10));
+  FS_TRY(received, optional_lsn(row.at(3)));
+  FS_TRY(replayed, optional_lsn(row.at(4)));
   view.received = received;
   view.replayed = replayed;
   return view;
@@ -68,13 +83,22 @@ Result<void> wait_streaming(const Instance& primary, const Instance& standby, co
         if (view.running && !view.in_recovery)
           return fail(Code::conflict, standby.id + " is no standby: it takes writes");
         if (!view.streaming) return false;
+        FS_TRY(rows, control.query("SELECT pg_current_wal_flush_lsn(), "
+                                   "('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int, "
+                                   "EXISTS (SELECT 1 FROM pg_stat_replication WHERE application_name = $1 "
+                                   "        AND state = 'streaming')",
+                                   kQuery, stop, {standby.id}));
+        const auto& row = rows.at(0);
         if (!goal) {
-          FS_TRY(flushed, control.lsn("SELECT pg_current_wal_flush_lsn()", kQuery, stop));
+          FS_TRY(flushed, parse_lsn(row.at(0).value_or("")));
           goal = flushed;
         }
+        // A receiver says "streaming" before the primary has agreed to its timeline, and a diverged one says so again
+        // and again; only the primary's word and the same timeline on both sides count.
+        if (row.at(2) != "t" || row.at(1) != std::to_string(view.received_timeline)) return false;
         if (view.replayed && *view.replayed >= *goal) return true;
         const auto text =
-            fmt::format("{} behind {}", view.replayed ? view.replayed->text() : "nothing replayed", goal->text());
+            fmt::format("at {}, on the way to {}", view.replayed ? view.replayed->text() : "the start", goal->text());
         if (tell && text != told) tell(told = text);
         return false;
       },

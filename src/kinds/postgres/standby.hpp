@@ -17,10 +17,15 @@ namespace foreshadow::kinds::postgres {
 std::map<std::string, std::optional<std::string>> standby_parameters(const Instance& primary, const Instance& standby,
                                                                      const PgSettings& settings);
 
+// Where it listens, from its endpoint. A socket directory as host means no TCP, unless attribute "listen_addresses"
+// says otherwise; a TCP host means no Unix socket, unless "socket_dir" does.
+std::map<std::string, std::optional<std::string>> listen_parameters(const Instance& instance);
+
 struct StandbyView {
   bool running = false;
   bool in_recovery = false;
-  bool streaming = false;  // its WAL receiver is connected and receives
+  bool streaming = false;  // so its WAL receiver says; it says so before the other side has agreed
+  std::uint32_t received_timeline = 0;
   std::optional<Lsn> received;
   std::optional<Lsn> replayed;
 };
