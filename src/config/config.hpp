@@ -37,6 +37,7 @@ struct ObserveSettings {
 struct CommandProvision {
   std::vector<std::string> argv;
   std::vector<std::string> destroy;
+  std::vector<std::string> rebuild;  // empty: a dead old primary is left to a person
   std::string working_dir;  // the configuration file's own
   Millis timeout{60'000};
   friend bool operator==(const CommandProvision&, const CommandProvision&) = default;

@@ -13,6 +13,7 @@ void locate_program(std::vector<std::string>& argv, const std::string& base_dir)
 void read_command(Fields& f, CommandProvision& command) {
   f.texts("argv", command.argv);
   f.texts("destroy", command.destroy);
+  f.texts("rebuild", command.rebuild);
   f.duration("timeout", command.timeout);
   command.working_dir = f.reading().base_dir;
   if (command.argv.empty()) f.problem("argv", "argv: no program is named; write it as a list, [./provision.sh, up]");
@@ -20,6 +21,7 @@ void read_command(Fields& f, CommandProvision& command) {
     f.problem("destroy", "destroy: no program is named, so no shadow could be given back; write it as a list");
   locate_program(command.argv, f.reading().base_dir);
   locate_program(command.destroy, f.reading().base_dir);
+  locate_program(command.rebuild, f.reading().base_dir);
 }
 
 void read_terraform(Fields& f, TerraformProvision& terraform) {
