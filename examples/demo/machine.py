@@ -10,9 +10,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount_volume(path, size_bytes, owner=None):
-    """Mounts a tmpfs of that size at `path`, which is made if it is not there."""
+    """Mounts a tmpfs of that size at `path`, which is made if it is not there. One that is mounted there stays."""
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
+    if os.path.ismount(path):
+        return
     options = f"size={size_bytes},mode=0755".encode()
     if _libc.mount(b"foreshadow-demo", os.fsencode(path), b"tmpfs", 0, options) != 0:
         why = os.strerror(ctypes.get_errno())
@@ -42,7 +44,7 @@ class MemoryGroup:
     @classmethod
     def make(cls, directory, limit_file, bytes_max):
         self = cls(directory)
-        self.directory.mkdir()
+        self.directory.mkdir(exist_ok=True)
         (self.directory / limit_file).write_text(str(bytes_max))
         for swap, text in (("memory.swap.max", "0"), ("memory.memsw.limit_in_bytes", str(bytes_max))):
             # Absent without swap accounting; then there is nothing to forbid.

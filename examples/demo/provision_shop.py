@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Provisioner of the leak scene: starts a second shop, without the fault, as a daemon with a memory limit of its own."""
+"""Provisioner of the leak scene: starts another shop, without the fault, as a daemon with a memory limit of its own."""
 
 import argparse
 import os
@@ -20,10 +20,22 @@ def main():
     parser.add_argument("--database", required=True)
     parser.add_argument("--memory-limit", type=int, required=True)
     args = parser.parse_args()
-    name = "shop-b"
-    pid_file = args.run_dir / f"{name}.pid"
 
-    def provision(_request):
+    def stop(pid_file):
+        pid = read_pid(pid_file)
+        if pid is None or not is_alive(pid):
+            return
+        # The number in a stale pid file may be anybody's by now.
+        if pathlib.Path(os.readlink(f"/proc/{pid}/exe")) != args.shop.resolve():
+            raise RuntimeError(f"process {pid} of {pid_file} is not a shop that was started here")
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not is_alive(pid), 10, f"end of process {pid}")
+
+    def make(name):
+        pid_file = args.run_dir / f"{name}.pid"
+        # An attempt that was killed before it could note what it made.
+        stop(pid_file)
+        pid_file.unlink(missing_ok=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -50,17 +62,11 @@ def main():
         }
 
     def destroy(made):
-        pid = read_pid(made["pid_file"])
-        if pid is not None and is_alive(pid):
-            # The number in a stale pid file may be anybody's by now.
-            if pathlib.Path(os.readlink(f"/proc/{pid}/exe")) != args.shop.resolve():
-                raise RuntimeError(f"process {pid} is not the {name} that was started here")
-            os.kill(pid, signal.SIGTERM)
-            wait_until(lambda: not is_alive(pid), 10, f"end of {name}")
+        stop(made["pid_file"])
         if "cgroup" in made["attributes"]:
             MemoryGroup(made["attributes"]["cgroup"]).remove()
 
-    serve(args.run_dir, lambda _: f"start {name}, a second shop on this host, without the fault", provision, destroy)
+    serve(args.run_dir, "shop-b", make, destroy)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ def main():
     parser.add_argument("--run-dir", type=pathlib.Path, required=True)
     parser.add_argument("--size", type=int, required=True, help="bytes")
     args = parser.parse_args()
-    name = "ledger-b"
-    volume = args.run_dir / "volume-b"
 
-    def provision(_request):
+    def make(name):
+        volume = args.run_dir / f"volume-{name}"
         mount_volume(volume, args.size, owner=server_user())
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -35,9 +34,9 @@ def main():
 
     def destroy(made):
         stop_cluster(made["data_dir"])
-        unmount_volume(volume)
+        unmount_volume(pathlib.Path(made["data_dir"]).parent)
 
-    serve(args.run_dir, lambda _: f"mount a volume of {args.size >> 20} MiB at {volume} for {name}", provision, destroy)
+    serve(args.run_dir, "ledger-b", make, destroy)
 
 
 if __name__ == "__main__":

@@ -240,10 +240,10 @@ import pathlib, sys
 sys.path.insert(0, sys.argv[1])
 from provisioned import serve
 run_dir = pathlib.Path(sys.argv[2])
-def provision(request):
-    with open(run_dir / "made", "a") as made: made.write("x")
-    return {"id": "b", "address": "127.0.0.1:1"}
-serve(run_dir, lambda request: "a plan", provision, lambda made: (run_dir / "made").unlink())
+def make(name):
+    with open(run_dir / name, "a") as made: made.write("x")
+    return {"id": name, "address": "127.0.0.1:1"}
+serve(run_dir, "b", make, lambda made: (run_dir / made["id"]).unlink())
 """
 
     def ask(self, run_dir, **request):
@@ -252,22 +252,25 @@ serve(run_dir, lambda request: "a plan", provision, lambda made: (run_dir / "mad
 
     def test_one_key_makes_one_instance_and_only_it_is_destroyed(self):
         with tempfile.TemporaryDirectory() as run_dir:
-            made = pathlib.Path(run_dir) / "made"
+            made = pathlib.Path(run_dir) / "b"
             first = self.ask(run_dir, action="provision", key="shop/1")
             again = self.ask(run_dir, action="provision", key="shop/1")
             self.assertEqual(first.stdout, again.stdout)
             self.assertEqual(json.loads(first.stdout)["id"], "b")
             self.assertEqual(made.read_text(), "x")
-            self.assertEqual(self.ask(run_dir, action="destroy", key="shop/1", instance={"id": "other"}).returncode, 1)
+            self.assertEqual(self.ask(run_dir, action="provision", key="shop/2").returncode, 1, "a name stands for one key")
+            self.assertEqual(self.ask(run_dir, action="destroy", key="shop/2", instance={"id": "b"}).returncode, 1)
+            self.assertEqual(self.ask(run_dir, action="destroy", key="shop/1", instance={"id": "other"}).returncode, 0)
             self.assertTrue(made.exists())
             self.assertEqual(self.ask(run_dir, action="destroy", key="shop/1", instance={"id": "b"}).returncode, 0)
             self.assertFalse(made.exists())
-            self.assertEqual(self.ask(run_dir, action="destroy", key="shop/1").returncode, 0, "a second time is no error")
+            self.assertEqual(self.ask(run_dir, action="destroy", key="shop/1", instance={"id": "b"}).returncode, 0,
+                             "a second time is no error")
 
-    def test_a_plan_changes_nothing(self):
+    def test_a_rebuilt_instance_has_a_name_of_its_own(self):
         with tempfile.TemporaryDirectory() as run_dir:
-            self.assertEqual(self.ask(run_dir, action="plan", key="k").returncode, 0)
-            self.assertEqual(list(pathlib.Path(run_dir).iterdir()), [])
+            rebuilt = self.ask(run_dir, action="rebuild", key="", instance={"id": "a"}, serving={"id": "b"})
+            self.assertEqual(json.loads(rebuilt.stdout)["id"], "a-rebuilt")
 
     def test_nonsense_is_refused(self):
         with tempfile.TemporaryDirectory() as run_dir:
