@@ -106,6 +106,7 @@ Result<void> Running::add(const ListenerSettings& listener, std::optional<GateSt
   auto& made = plane_->gates[listener.resource] =
       std::make_unique<GateImpl>(plane_->context.get_executor(), gate, std::move(booted));
   FS_TRY(protocol, protocols(listener, plane_->context.get_executor()));
+  if (!protocol) return fail(Code::invalid, fmt::format("{}: its kind refuses the settings", listener.resource));
   plane_->protocols.push_back(std::move(protocol));
   plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, *made, *plane_->protocols.back()));
   return plane_->listeners.back()->open();
