@@ -9,8 +9,9 @@
 namespace foreshadow::foresee {
 namespace {
 
-// Share of simulated paths that touch the barrier. Between two steps a Brownian path below the barrier at both ends still
-// touches it with probability exp(-2 x y / variance of the step): counted exactly, so the step size leaves no bias.
+// Share of simulated paths that touch the barrier. Between two steps a Brownian path below the barrier at both ends
+// still touches it with probability exp(-2 x y / variance of the step): counted exactly, so the step size leaves no
+// bias.
 double simulated(double barrier, double drift, double variance, int paths, std::uint64_t seed) {
   constexpr int steps = 50;
   Random random(seed);
@@ -19,8 +20,10 @@ double simulated(double barrier, double drift, double variance, int paths, std::
     double x = 0, survived = 1;
     for (int i = 0; i < steps && survived > 0; ++i) {
       const double next = x + drift / steps + std::sqrt(variance / steps) * random.normal();
-      if (next >= barrier) survived = 0;
-      else survived *= 1 - std::exp(-2 * (barrier - x) * (barrier - next) / (variance / steps));
+      if (next >= barrier)
+        survived = 0;
+      else
+        survived *= 1 - std::exp(-2 * (barrier - x) * (barrier - next) / (variance / steps));
       x = next;
     }
     touched += 1 - survived;

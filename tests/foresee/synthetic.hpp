@@ -27,11 +27,16 @@ inline std::vector<Sample> series(double seconds, const std::function<double(dou
 }
 
 inline Signal signal(std::string name, std::vector<Sample> samples, Limit limit, std::string instance = "a") {
-  return {.instance = std::move(instance), .name = std::move(name), .limit = limit, .samples = std::move(samples), .stale = false};
+  return {.instance = std::move(instance),
+          .name = std::move(name),
+          .limit = limit,
+          .samples = std::move(samples),
+          .stale = false};
 }
 
 inline Window window(std::vector<Signal> signals) {
-  Window w{.resource = "shop", .at = start, .current = "a", .shadow = {}, .signals = std::move(signals), .calendar = {}};
+  Window w{
+      .resource = "shop", .at = start, .current = "a", .shadow = {}, .signals = std::move(signals), .calendar = {}};
   for (const auto& s : w.signals)
     if (!s.samples.empty()) w.at = std::max(w.at, s.samples.back().at);
   return w;
@@ -45,8 +50,9 @@ inline std::vector<Outlook> replay(const std::vector<Sample>& samples, Limit lim
   const auto span = static_cast<std::size_t>(window_span(settings) / step);
   for (std::size_t n = 1; n <= samples.size(); ++n) {
     const auto from = n > span ? n - span : 0;
-    outlooks.push_back(look_ahead(window({signal(name, {samples.begin() + static_cast<std::ptrdiff_t>(from),
-                                                        samples.begin() + static_cast<std::ptrdiff_t>(n)},
+    outlooks.push_back(look_ahead(window({signal(name,
+                                                 {samples.begin() + static_cast<std::ptrdiff_t>(from),
+                                                  samples.begin() + static_cast<std::ptrdiff_t>(n)},
                                                  limit)}),
                                   settings, memory));
   }

@@ -7,7 +7,7 @@
 namespace foreshadow::foresee {
 namespace {
 
-constexpr std::size_t points_max = 32;
+constexpr std::size_t points_max = 24;
 
 double select_median(double* begin, std::size_t n) {
   if (n == 0) return 0;

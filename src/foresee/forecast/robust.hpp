@@ -20,7 +20,7 @@ struct Line {
   double slope = 0;
   double at(double t) const { return level + slope * t; }
 };
-// Median of the slopes of all pairs (Theil 1950, Sen 1968), level by the median residual. Above 32 points their groups'
+// Median of the slopes of all pairs (Theil 1950, Sen 1968), level by the median residual. Above 24 points their groups'
 // medians stand for them: the slope loses little, and the cost stays bounded. Needs two different times, else a flat
 // line.
 Line theil_sen(std::span<const double> t, std::span<const double> y);
