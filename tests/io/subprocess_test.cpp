@@ -248,6 +248,32 @@ TEST(Subprocess, GivesLinesOfProgressAsTheyComeAndTheLastWithoutItsNewline) {
   EXPECT_EQ(lines, (std::vector<std::string>{"one", "two", "three"}));
 }
 
+TEST(Subprocess, GivesLinesOfOutputToo) {
+  std::vector<std::string> lines;
+  auto command = shell("echo one; echo two >&2; printf three");
+  command.on_stdout_line = [&](const std::string& line) { lines.push_back(line); };
+  const auto finished = run(command);
+  ASSERT_TRUE(finished);
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "three"}));
+  EXPECT_EQ(finished->out, "one\nthree");
+}
+
+TEST(Subprocess, AnInterruptComesBeforeTheKillWhenAskedFor) {
+  TempDir dir;
+  auto polite = shell(
+      "trap 'echo saved > " + dir / "saved" + "; exit 0' INT; echo up >&2; while :; do sleep 0.02; done", Millis{400});
+  polite.interrupt_grace = Millis{20'000};
+  auto finished = run(polite);
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, Code::timeout) << "it is late all the same";
+  EXPECT_EQ(read_file(dir / "saved").value_or(""), "saved\n");
+  auto stubborn = shell("trap '' INT; while :; do sleep 0.02; done", Millis{100});
+  stubborn.interrupt_grace = Millis{100};
+  finished = run(stubborn);
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, Code::timeout);
+}
+
 TEST(Subprocess, AListenerThatThrowsLeavesNothingBehind) {
   TempDir dir;
   auto command = shell("echo $$ > " + dir / "pid" + "; echo line >&2; sleep 600");
