@@ -37,11 +37,9 @@ asio::awaitable<bool> Session::start_up() {
   reads_only_ =
       segment_ < segments.size() && !segments[segment_].writes && segments[segment_].staleness_max.count() > 0;
   key_ = hub_->add(*this);
+  if (replication_) mark_ = gate_.unmovable("replication connection");
   if (!co_await log_in() || closing_) co_return false;
-  if (replication_) {
-    mark_ = gate_.unmovable("replication connection");
-    co_return true;
-  }
+  if (replication_) co_return true;
   start_pump(active_);
   ready_ = true;
   if (hub_->stopping()) stop();
