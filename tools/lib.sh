@@ -18,6 +18,9 @@ now_ms() {
 
 as_seconds() { printf '%d.%d s' $(($1 / 1000)) $(($1 % 1000 / 100)); }
 
+# The log's last line; programs that draw over theirs end it with a carriage return.
+last_line() { tail -c 500 "$1" | tr '\r' '\n' | grep . | tail -n 1; }
+
 # step NAME COMMAND...: runs it with its output in build/log/NAME.log. Under two seconds it prints one line at the end;
 # after that the line shows the time so far and the log's last line. A failure shows the log's end and where the rest is.
 step() {
@@ -36,10 +39,10 @@ step() {
     read -r -t 0.1 -u "$TICK" || true
     elapsed=$(($(now_ms) - start))
     if [[ -t 1 ]]; then
-      ((elapsed >= 2000)) && printf '\r\033[K%s  %d s  %.100s' "$name" $((elapsed / 1000)) "$(tail -n 1 "$log" | tr -d '\r')"
+      ((elapsed >= 2000)) && printf '\r\033[K%s  %d s  %.100s' "$name" $((elapsed / 1000)) "$(last_line "$log")"
     elif ((elapsed / 15000 > shown)); then
       shown=$((elapsed / 15000))
-      printf '  %s  %d s  %.100s\n' "$name" $((elapsed / 1000)) "$(tail -n 1 "$log" | tr -d '\r')"
+      printf '  %s  %d s  %.100s\n' "$name" $((elapsed / 1000)) "$(last_line "$log")"
     fi
   done
   wait "$pid" || status=$?

@@ -9,13 +9,16 @@ repository=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 
 # The mirror that this host's apt uses for Debian 12, whichever way its sources are written.
 mirror() {
-  {
+  local found
+  found=$({
     awk '/^URIs:/ {uri = $2} /^Suites:/ && / bookworm( |$)/ {print uri}' /etc/apt/sources.list.d/*.sources 2>/dev/null || true
     sed -nE 's/^deb +(\[[^]]*\] +)?([^ ]+) +bookworm +.*main.*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null || true
-  } | grep -m1 . || {
+  })
+  [[ -n $found ]] || {
     echo "this host's apt sources name no Debian 12 mirror" >&2
     return 1
   }
+  printf '%s\n' "${found%%$'\n'*}"
 }
 
 inside() {
