@@ -1,7 +1,9 @@
 // The part of a session between the gate and the answer: one request, one instance, at most one retry.
 #include <algorithm>
 #include <boost/asio/error.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/socket_base.hpp>
+#include <variant>
 
 #include "kinds/http/session/session.hpp"
 
@@ -9,6 +11,7 @@ namespace foreshadow::kinds::http {
 
 namespace asio = boost::asio;
 using Steady = Watch::Steady;
+using namespace asio::experimental::awaitable_operators;
 
 namespace {
 constexpr Millis kConnectMax{5000};
@@ -118,10 +121,17 @@ awaitable<std::optional<Session::End>> Session::send_rest(Request& request, Body
   std::size_t total = request.body.size();
   if (spooling_) spool_ = request.body;
   for (;;) {
-    client_.watch().arm(core_->settings.idle_timeout);
-    const auto state = co_await body.next();
+    auto state = body.ready();
+    while (!state) {
+      client_.watch().arm(core_->settings.idle_timeout);
+      upstream.watch().disarm();
+      // Whoever speaks first: an instance that answers (or leaves) now reads no further, so neither do we.
+      const auto first = co_await (client_.fill() || upstream.readable());
+      if (first.index() == 1) co_return std::nullopt;
+      if (std::get<0>(first)) co_return End::client_gone;
+      state = body.ready();
+    }
     if (state == BodyReader::State::refused) co_return End::client_bad;
-    if (state == BodyReader::State::broken) co_return End::client_gone;
     if (state == BodyReader::State::done) break;
     const auto data = body.data();
     total += data.size();
@@ -133,7 +143,7 @@ awaitable<std::optional<Session::End>> Session::send_rest(Request& request, Body
       else
         spool_ = {};
     }
-    // It has answered already, so it reads no further: neither do we.
+    // The same, when our client is so fast that nobody ever waits for it.
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
     if (chunked) append_chunk_head(out_, data.size());
