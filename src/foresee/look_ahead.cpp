@@ -15,6 +15,7 @@ namespace {
 constexpr double worth_a_word = 0.05;
 constexpr double calm_score = 0.2;
 constexpr double calm_drift = 0.3;
+constexpr std::uint64_t drifting_one_in = 64;
 constexpr std::size_t reasons_max = 8;
 constexpr std::size_t recent_samples = 32;
 
@@ -68,17 +69,21 @@ Drift measure_drift(const Window& window, const Memory& memory) {
   return most;
 }
 
-// Values enter the baseline once they are older than what drift is measured on, and only if all was calm by then.
-void learn_usual(const Window& window, const Settings& settings, bool calm, Memory& memory) {
+// Values enter the baseline once they are older than what drift is measured on, and not while a limit is near or an
+// event is on. While drifting they enter slowly: what lasts becomes the usual, what passes does not.
+void learn_usual(const Window& window, const Settings& settings, double score, double drift, Memory& memory) {
+  const bool event = std::ranges::any_of(
+      window.calendar, [&](const CalendarEntry& e) { return e.starts <= window.at && window.at < e.ends; });
   for (const auto& signal : window.signals) {
     if (signal.instance != window.current || signal.samples.size() <= recent_samples || !has_a_usual_value(signal.name))
       continue;
     auto& baseline = memory.signals[signal.name];
     const auto until = signal.samples[signal.samples.size() - recent_samples - 1].at;
-    if (calm)
-      extend(baseline, signal.samples, until, static_cast<std::size_t>(settings.baseline_samples));
-    else
+    if (score >= calm_score || event)
       baseline.newest = std::max(baseline.newest, until);
+    else
+      extend(baseline, signal.samples, until, static_cast<std::size_t>(settings.baseline_samples),
+             drift < calm_drift ? 1 : drifting_one_in);
   }
 }
 
@@ -180,9 +185,7 @@ Outlook look_ahead(const Window& window, const Settings& settings, Memory& memor
 
   const auto drift = measure_drift(window, memory);
   outlook.drift = drift.score;
-  const bool event = std::ranges::any_of(
-      window.calendar, [&](const CalendarEntry& e) { return e.starts <= window.at && window.at < e.ends; });
-  learn_usual(window, settings, raw_longest < calm_score && drift.score < calm_drift && !event, memory);
+  learn_usual(window, settings, raw_longest, drift.score, memory);
 
   outlook.handover_helps = handover_helps(window, current, shadow, settings.horizons.back());
   if (gone) {

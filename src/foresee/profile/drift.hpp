@@ -20,12 +20,15 @@ struct Baseline {
   friend bool operator==(const Baseline&, const Baseline&) = default;
 };
 
-// Takes what is newer than the last it saw and at or before `until`. `size_max` at least 2.
-void extend(Baseline& baseline, std::span<const Sample> samples, Time until, std::size_t size_max);
+// Takes what is newer than the last it saw and at or before `until`: of what it would take, one in `one_in`. `size_max`
+// at least 2.
+void extend(Baseline& baseline, std::span<const Sample> samples, Time until, std::size_t size_max,
+            std::uint64_t one_in = 1);
 
-// 0 as usual .. 1 nothing like it. Distance of the recent quartiles and outer deciles from the baseline's, in robust
-// deviations of the baseline; up to three of them are nothing, seven are 0.63. Zero with fewer than 30 baseline values
-// or 8 recent ones: not knowing the usual is no sign of drift.
+// 0 as usual .. 1 nothing like it. How far the recent quantiles (.1 to .9) lie outside the baseline's 2 % to 98 %
+// range, in robust deviations of the baseline; one is nothing, four are 0.63. Inside that range nothing is drift, so a
+// daily pattern is none once it was seen. Zero with fewer than 30 baseline values or 8 recent ones: not knowing the
+// usual is no sign of drift.
 double drift_score(const Baseline& baseline, std::span<const Sample> recent);
 
 }  // namespace foreshadow::foresee
