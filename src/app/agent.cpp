@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "act/agent/desk.hpp"
@@ -11,13 +12,17 @@
 namespace foreshadow::app {
 namespace {
 
-// The kind's ports as they act on this host: without "agent_socket" a kind does the work itself.
+// The kind's ports as they act on this host, in this process: a kind that would go to an agent is told that it is
+// there.
 Result<act::HostPorts> host_ports(const AgentSettings& settings, const std::string& kind_name,
                                   const ResourceId& resource, kinds::Options options) {
   if (const auto own = settings.options.find(resource); own != settings.options.end()) options = own->second;
-  options.erase("agent_socket");
-  for (const auto* kind : settings.kinds)
-    if (kind->name() == kind_name) return act::HostPorts{kind->replicator(options), kind->promoter(options)};
+  for (const auto* kind : settings.kinds) {
+    if (kind->name() != kind_name) continue;
+    for (const auto& option : kind->options())
+      if (option.name == "agent_socket") options["agent_socket"] = "here";
+    return act::HostPorts{kind->replicator(options), kind->promoter(options)};
+  }
   return fail(Code::invalid, "this agent knows no kind '" + kind_name + "'");
 }
 

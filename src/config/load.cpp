@@ -106,6 +106,18 @@ void read_root(Fields& root, Config& config) {
   root.finish();
 }
 
+// A kind that acts through an agent is told where it listens; only now are state_dir and the agents known.
+void fill_agent_sockets(Config& config, const Kinds& kinds) {
+  for (auto& settings : config.resources) {
+    if (settings.agent.empty()) continue;
+    for (const auto& kind : kinds) {
+      if (kind->name() != settings.resource.kind) continue;
+      for (const auto& option : kind->options())
+        if (option.name == "agent_socket") settings.options.emplace(option.name, config.agent_socket(settings.agent));
+    }
+  }
+}
+
 }  // namespace
 
 Result<Config> parse(std::string_view text, const std::string& file, const std::string& base_dir, const Kinds& kinds,
@@ -126,6 +138,7 @@ Result<Config> parse(std::string_view text, const std::string& file, const std::
     }
   }
   if (problems.count() != 0) return fail(Code::invalid, problems.text(file));
+  fill_agent_sockets(config, kinds);
   return config;
 }
 

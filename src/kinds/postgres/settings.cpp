@@ -91,8 +91,12 @@ const std::vector<Entry>& entries() {
          s.connect_timeout = duration;
          return {};
        }},
-      {{"agent_socket", "socket of the agent on the database's host; filled in from 'agent'"},
-       absolute_path(&PgSettings::agent_socket)},
+      {{"agent_socket", "socket of the agent on the databases' host; filled in from 'agent'"},
+       [](PgSettings& s, const std::string& v) -> Result<void> {
+         if (v != kHere && !v.starts_with('/')) return fail(Code::invalid, "must be an absolute path");
+         s.agent_socket = v;
+         return {};
+       }},
   };
   return all;
 }

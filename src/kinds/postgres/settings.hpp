@@ -14,6 +14,9 @@
 
 namespace foreshadow::kinds::postgres {
 
+// Value of option agent_socket. Never a default: whoever acts without an agent acts without its book of epochs.
+inline constexpr const char* kHere = "here";
+
 enum class SlotPolicy { none, bounded };
 
 struct PgSettings {
@@ -31,7 +34,9 @@ struct PgSettings {
   SlotPolicy slot = SlotPolicy::none;
   std::string ballast_file;  // removed when the fence needs room; empty: none
   Millis connect_timeout{2000};
-  std::string agent_socket;  // empty: act on this host, in this process
+  // Where the agent on the databases' host listens; kHere: act in this process, which is the agent; empty: nobody may
+  // act.
+  std::string agent_socket;
 };
 
 struct PgOption {
