@@ -12,7 +12,6 @@ namespace asio = boost::asio;
 
 // Connections kept for each instance: more than a gateway's thread can keep busy.
 constexpr std::size_t kIdleMax = 256;
-constexpr Millis kMirrorDeadlineMax{5000};
 
 class HttpProtocol final : public proxy::Protocol {
  public:
@@ -51,8 +50,7 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   core->limits.target_bytes_max = std::min(core->limits.target_bytes_max, settings.header_bytes_max);
   core->watchdog = std::make_shared<Watchdog>(executor);
   core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax);
-  core->mirror = std::make_shared<Mirror>(
-      executor, core->watchdog, MirrorSettings{.deadline = std::min(settings.upstream_timeout, kMirrorDeadlineMax)});
+  core->mirror = std::make_shared<Mirror>(executor, core->watchdog, MirrorSettings{.deadline = options.mirror_timeout});
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 

@@ -9,12 +9,12 @@
 namespace foreshadow::kinds::http {
 namespace {
 
-// At most what a person would mean; a typing error must not become a probe a day.
-constexpr Millis kProbeMax{std::chrono::minutes{10}};
+// At most what a person would mean; a typing error must not become a deadline of days.
+constexpr Millis kDurationMax{std::chrono::minutes{10}};
 
 Result<Millis> positive_duration(const std::string& text) {
   FS_TRY(value, parse_duration(text));
-  if (value <= Millis{0} || value > kProbeMax) return fail(Code::invalid, "must lie between 1ms and 10m");
+  if (value <= Millis{0} || value > kDurationMax) return fail(Code::invalid, "must lie between 1ms and 10m");
   return value;
 }
 
@@ -36,6 +36,9 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "probe_interval") {
     FS_TRY(value, positive_duration(text));
     options.probe_interval = value;
+  } else if (name == "mirror_timeout") {
+    FS_TRY(value, positive_duration(text));
+    options.mirror_timeout = value;
   } else if (name == "probe_successes") {
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -66,6 +69,7 @@ std::vector<OptionInfo> option_infos() {
       {"probe_interval", "pause between the probes of a shadow that comes up (default 250ms)"},
       {"probe_successes", "good probes in a row before a shadow is ready (default 3)"},
       {"sticky", "connection: a client connection stays on its side (default); request: each request draws afresh"},
+      {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
       {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
   };

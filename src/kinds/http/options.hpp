@@ -24,6 +24,7 @@ struct HttpOptions {
   int probe_successes = 3;  // in a row, before a shadow counts as ready
   Sticky sticky = Sticky::connection;
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
+  Millis mirror_timeout{5000};   // a shadow slower than this failed a copy
   std::uint64_t max_body = 0;    // bytes of a request body; 0: any
 };
 

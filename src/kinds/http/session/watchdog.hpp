@@ -23,7 +23,10 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
 
   void arm(std::chrono::milliseconds timeout);
-  void disarm() { until_ = Steady::time_point::max(); }
+  void disarm() {
+    until_ = Steady::time_point::max();
+    expired_ = false;
+  }
   bool expired() const { return expired_; }
   // Nothing is lost if this connection is ended now: stop() ends it at once.
   void set_idle(bool idle) { idle_ = idle; }
