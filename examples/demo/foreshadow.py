@@ -13,7 +13,7 @@ STATUS_EVERY_S = 0.5
 class Foreshadow:
     def __init__(self, stage, build, config):
         self._stage = stage
-        self._binary = build / "src/app/foreshadow"
+        self._binary = build / "bin/foreshadow"
         self._config = config
         self._events = None
         self._partial = b""

@@ -178,10 +178,14 @@ void advance_shifting(Context& c) {
   auto* progress = progress_of(l, segment.id);
   if (!progress) return;
   const auto pause = step_time(l);
-  const bool waited = c.now - std::max(l.phase_since, progress->stepped_at) >= pause || progress->weight == 0;
+  const auto looked_for = c.now - std::max(l.phase_since, progress->stepped_at);
+  const bool waited = looked_for >= pause || progress->weight == 0;
   const auto& evidence = progress->weight > 0 ? progress->shifted : progress->mirror;
   const auto verdict = judge(evidence, l.policy.canary);
-  if (!waited || verdict.fitness != Fitness::fit) return;
+  // A segment with little traffic, or whose few clients all stuck to the old side, would otherwise stop the ramp until
+  // it is too late: its mirrored work was found fit, and nothing speaks against it.
+  const bool nothing_against = verdict.fitness == Fitness::inconclusive && progress->weight > 0 && looked_for >= 2 * pause;
+  if (!waited || (verdict.fitness != Fitness::fit && !nothing_against)) return;
   progress->weight = step->weight;
   progress->stepped_at = c.now;
   progress->shifted = {};
@@ -405,7 +409,7 @@ void on_counterfactual(Context& c, const CounterfactualSeen& seen) {
   auto& l = c.l;
   if (l.phase != Phase::watching || l.step == HandoverStep::rejoining) return;
   l.load_ratio = seen.load_ratio;
-  if (seen.alive == false && !l.old_died_at) l.old_died_at = c.now;
+  if (seen.alive == false && !l.old_died_at) l.old_died_at = seen.died_at.value_or(c.now);
 }
 
 void on_command(Context& c, const Command& command) {

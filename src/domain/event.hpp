@@ -75,7 +75,8 @@ struct EffectProgress {
 // How the watched old primary does. `alive` unknown when no view could be had.
 struct CounterfactualSeen {
   std::optional<bool> alive;
-  double load_ratio = 0;  // mirrored (or replicated) to live work since the handover
+  std::optional<Time> died_at;  // when it was first seen dead; believing it takes a few looks more
+  double load_ratio = 0;        // mirrored (or replicated) to live work since the handover
   std::string detail;
   friend bool operator==(const CounterfactualSeen&, const CounterfactualSeen&) = default;
 };

@@ -138,6 +138,7 @@ std::optional<bool> Watch::old_primary_alive(const InstanceId& instance) {
   const auto process = reading(instance, "process_up");
   // A server that gives up in an orderly way takes its pid file along, and then only a fresh connection can tell.
   const bool dead = process == false || (!process && reading(instance, "probe_up") == false);
+  if (dead && old_dead_looks_ == 0) old_died_at_ = parts_.clock.now();
   old_dead_looks_ = dead ? old_dead_looks_ + 1 : 0;
   constexpr std::uint64_t looks_to_believe = 3;
   if (old_dead_looks_ >= looks_to_believe) return false;
@@ -171,6 +172,7 @@ void Watch::tell_instances(const Standing& standing, std::stop_token stop) {
   }
   CounterfactualSeen seen;
   seen.alive = old_primary_alive(standing.old_primary->id);
+  if (seen.alive == false) seen.died_at = old_died_at_;
   if (standing.traits.shares_data) {
     seen.load_ratio = load_ratio(reports_at_watch_, reports_);
     seen.detail = "share of live requests that were also sent to it";

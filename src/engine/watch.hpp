@@ -87,6 +87,7 @@ class Watch {
   std::uint64_t replica_looks_ = 0;
   std::uint64_t replica_following_ = 0;
   std::uint64_t old_dead_looks_ = 0;
+  Time old_died_at_;
   Time replica_looked_;
   std::optional<Millis> lag_;
   std::optional<bool> current_alive_;

@@ -419,7 +419,7 @@ Evidence World::evidence(SimResource& r) {
 std::optional<CounterfactualSeen> World::counterfactual(SimResource& r, const Instance& old) {
   const auto* i = find(r, old.id);
   if (!i) return std::nullopt;
-  return CounterfactualSeen{i->alive, 1.0, "simulated"};
+  return CounterfactualSeen{i->alive, {}, 1.0, "simulated"};
 }
 
 // --- invariants ---------------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ TEST(Lifecycle, goes_through_every_phase_to_a_labelled_outcome) {
   EXPECT_EQ(s.body<Rejoin>().old_primary.id, "old");
   s.answer<Rejoin>();
   s.settle_steers();
-  s.tell(CounterfactualSeen{false, 1.0, ""});
+  s.tell(CounterfactualSeen{false, {}, 1.0, ""});
   EXPECT_EQ(s.l().phase, Phase::retiring);
   ASSERT_TRUE(s.l().unlabelled);
   EXPECT_TRUE(s.l().unlabelled->failed_at);

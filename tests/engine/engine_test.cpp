@@ -145,7 +145,7 @@ TEST(Engine, an_ended_watch_is_labelled_and_tunes) {
   done();  // prove
   done();  // seal
   done();  // switch
-  w.engine.handle(Event{{}, "db", CounterfactualSeen{false, 1, ""}});
+  w.engine.handle(Event{{}, "db", CounterfactualSeen{false, {}, 1, ""}});
   const auto& l = w.engine.state().resources.at("db");
   ASSERT_EQ(l.outcomes.size(), 1U);
   EXPECT_EQ(l.outcomes[0].verdict, Verdict::censored) << "an operator's handover predicted nothing";
