@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -44,7 +45,8 @@ class Workspace {
         request_(request),
         key_(key),
         stop_(std::move(stop)),
-        folder_(settings.state_dir + "/terraform/" + key),
+        // Absolute, since Terraform changes into the configuration's directory before it reads a path.
+        folder_(std::filesystem::absolute(settings.state_dir).string() + "/terraform/" + key),
         deadline_(request.timeout > Millis{0} ? std::min(request.timeout, settings.timeout) : settings.timeout) {}
 
   Result<void> prepare(bool keep_variables);
