@@ -3,4 +3,5 @@
 # shellcheck disable=SC2086
 need_packages $PACKAGES_RUN
 build release foreshadow examples/all
-exec python3 examples/demo/demo.py "$@"
+cd "$CALLED_FROM"
+exec python3 "$ROOT/examples/demo/demo.py" "$@"

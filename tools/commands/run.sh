@@ -5,4 +5,5 @@
   need_packages $PACKAGES_RUN
   build release foreshadow
 }
+cd "$CALLED_FROM"
 exec "$FORESHADOW" "$@"

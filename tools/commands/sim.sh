@@ -4,4 +4,5 @@
 need_packages $PACKAGES_RUN
 build release foreshadow
 (($#)) || set -- --seeds 1..1000
+cd "$CALLED_FROM"
 exec "$FORESHADOW" sim "$@"
