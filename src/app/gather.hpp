@@ -1,0 +1,16 @@
+// The status of everything, from whoever still answers: the controller, else the journal's newest state; and each
+// gateway for itself. Says how old what it shows is, and who was silent.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "app/place.hpp"
+#include "base/result.hpp"
+
+namespace foreshadow::app {
+
+// The schema of api::status_json, with "gateways" filled in, "gateways_silent": [{"gateway", "why"}], and
+// "controller": {"alive", "term", "why"}. Error unreachable: neither a controller nor a journal nor a gateway is there.
+Result<nlohmann::json> gather_status(const Place& place);
+
+}  // namespace foreshadow::app

@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "api/command_json.hpp"
+#include "api/status.hpp"
+#include "app/commands.hpp"
+#include "app/exit_codes.hpp"
+#include "app/output.hpp"
+#include "app/place.hpp"
+#include "app/record.hpp"
+#include "app/terminal.hpp"
+#include "domain/names.hpp"
+#include "io/rpc.hpp"
+
+namespace foreshadow::app {
+namespace {
+
+using nlohmann::json;
+
+constexpr Millis kCommandWait{5'000};
+// A provisioner's plan may ask a cloud.
+constexpr Millis kPlanWait{90'000};
+
+struct OperatorOptions {
+  PlaceOptions place;
+  Output output = Output::table;
+  std::string resource;
+  std::string reason;
+  bool yes = false;
+};
+
+// user@host, for the journal.
+std::string actor() {
+  const auto* user = ::getpwuid(::geteuid());
+  char host[65] = "localhost";
+  (void)::gethostname(host, sizeof host - 1);
+  return fmt::format("{}@{}", user != nullptr ? user->pw_name : std::to_string(::geteuid()), host);
+}
+
+// These move who serves. A name that must be typed cannot be the one next to it in the shell's history.
+Result<void> confirm(const OperatorOptions& options, const char* verb) {
+  if (options.yes) return {};
+  if (::isatty(STDIN_FILENO) != 1)
+    return fail(Code::invalid, fmt::format("{} asks for confirmation, and nobody can type it here; add --yes", verb));
+  fmt::print(stderr, "{} moves the traffic of {}. Type its name to go on: ", verb, options.resource);
+  std::string typed;
+  std::getline(std::cin, typed);
+  if (typed != options.resource) return fail(Code::cancelled, "not confirmed; nothing was done");
+  return {};
+}
+
+int give(const OperatorOptions& options, Verb verb, bool needs_confirmation) {
+  const auto place = find_place(options.place);
+  if (!place) return tell(place.error());
+  if (needs_confirmation)
+    if (const auto sure = confirm(options, to_string(verb)); !sure) return tell(sure.error());
+  const auto answer = io::rpc_call(
+      place->controller_socket(),
+      {{"verb", "command"}, {"resource", options.resource}, {"command", Command{verb, actor(), options.reason}}},
+      kCommandWait);
+  if (!answer) return tell(answer.error());
+  if (options.output == Output::json) {
+    fmt::print("{}\n", answer->dump());
+  } else {
+    const auto note = answer->value("note", "");
+    fmt::print("{} {}: {}\n", to_string(verb), options.resource.empty() ? "everything" : options.resource,
+               note.empty() ? "accepted" : note);
+  }
+  return exit_ok;
+}
+
+// Without a controller the journal's newest state answers; nobody asks the provisioner then.
+Result<json> get_plan(const Place& place, const std::string& resource) {
+  auto plan = io::rpc_call(place.controller_socket(), {{"verb", "plan"}, {"resource", resource}}, kPlanWait);
+  if (plan || plan.error().code != Code::unreachable) return plan;
+  auto reader = journal::Reader::open(place.journal_path());
+  if (!reader) return plan;
+  FS_TRY(known, state_at(*reader));
+  return api::plan_json(known.state, resource, "the controller is not running, so the provisioner was not asked");
+}
+
+int plan(const OperatorOptions& options) {
+  const auto place = find_place(options.place);
+  if (!place) return tell(place.error());
+  const auto plan = get_plan(*place, options.resource);
+  if (!plan) return tell(plan.error());
+  if (options.output == Output::json) {
+    fmt::print("{}\n", plan->dump());
+    return exit_ok;
+  }
+  try {
+    for (const auto& line : plan->at("lines")) fmt::print("{}\n", harmless(line.get<std::string>()));
+    const auto text = plan->at("provision").get<std::string>();
+    if (!text.empty()) fmt::print("provisioner:\n");
+    for (std::size_t at = 0; at < text.size();) {
+      const auto end = std::min(text.find('\n', at), text.size());
+      fmt::print("  {}\n", harmless(std::string_view(text).substr(at, end - at)));
+      at = end + 1;
+    }
+    return exit_ok;
+  } catch (const json::exception& e) {
+    return tell({Code::invalid, fmt::format("the plan cannot be read: {}", e.what())});
+  }
+}
+
+CLI::App* add_verb(CLI::App& app, Job& job, Verb verb, const char* help, bool needs_resource, bool needs_confirmation) {
+  const auto options = std::make_shared<OperatorOptions>();
+  auto* command = app.add_subcommand(to_string(verb), help);
+  add_place(*command, options->place);
+  add_output(*command, options->output);
+  auto* resource = command->add_option(
+      "RESOURCE", options->resource, needs_resource ? "Of which resource" : "Of which resource; everything otherwise");
+  if (needs_resource) resource->required();
+  command->add_option("-r,--reason", options->reason, "Why, for the journal")->type_name("TEXT");
+  if (needs_confirmation) command->add_flag("-y,--yes", options->yes, "Do not ask for confirmation");
+  command->callback([options, verb, needs_confirmation, &job] {
+    job = [options, verb, needs_confirmation] { return give(*options, verb, needs_confirmation); };
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_operator_commands(CLI::App& app, Job& job) {
+  const auto options = std::make_shared<OperatorOptions>();
+  auto* what =
+      app.add_subcommand("plan", "What would be done now, what cannot move, and where the point of no return is");
+  add_place(*what, options->place);
+  add_output(*what, options->output);
+  const auto words = std::make_shared<std::vector<std::string>>();
+  what->add_option("RESOURCE", *words, "A resource; the word handover may come before it")->required()->expected(1, 2);
+  what->callback([options, words, &job] {
+    if (words->size() == 2 && words->front() != "handover")
+      throw CLI::ValidationError("plan", "write plan RESOURCE, or plan handover RESOURCE");
+    options->resource = words->back();
+    job = [options] { return plan(*options); };
+  });
+
+  add_verb(app, job, Verb::handover, "Hand a resource over to a shadow, made first where there is none", true, true);
+  add_verb(app, job, Verb::rollback, "Go back to the old primary, while it is watched", true, true);
+  add_verb(app, job, Verb::pause, "Start nothing more; what is under way goes on", false, false);
+  add_verb(app, job, Verb::resume, "End a pause", false, false);
+  add_verb(app, job, Verb::abort, "Give up what is under way, before the point of no return", true, false);
+  add_verb(app, job, Verb::approve, "Approve what was asked", true, false);
+}
+
+}  // namespace foreshadow::app

@@ -1,0 +1,58 @@
+#include "app/roles.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "app/agent.hpp"
+#include "app/controller.hpp"
+#include "app/kinds.hpp"
+#include "io/files.hpp"
+#include "proxy/gateway.hpp"
+
+namespace foreshadow::app {
+namespace {
+
+Result<void> known(const char* role, const std::string& name, const std::vector<std::string>& names) {
+  if (std::find(names.begin(), names.end(), name) != names.end()) return {};
+  return fail(Code::invalid,
+              fmt::format("no {} '{}' in the configuration; there are: {}", role, name, fmt::join(names, ", ")));
+}
+
+}  // namespace
+
+Result<void> run_gateway_role(const config::Config& config, const std::string& name, std::stop_token stop) {
+  FS_CHECK(known("gateway", name, config.gateways));
+  const auto kinds = all_kinds();
+  proxy::GatewaySettings settings{.name = name, .state_dir = config.state_dir, .listeners = {}};
+  for (const auto& resource : config.resources) {
+    const auto& gateways = resource.resource.gateways;
+    if (std::find(gateways.begin(), gateways.end(), name) != gateways.end())
+      settings.listeners.push_back(resource.listener);
+  }
+  const auto protocols = [&kinds](const proxy::ListenerSettings& listener,
+                                  boost::asio::any_io_executor executor) -> Result<std::unique_ptr<proxy::Protocol>> {
+    for (const auto& kind : kinds)
+      if (kind->name() == listener.kind) return kind->protocol(listener, std::move(executor));
+    return fail(Code::invalid, fmt::format("kind '{}' is not known", listener.kind));
+  };
+  return proxy::Gateway::run(std::move(settings), protocols, std::move(stop));
+}
+
+Result<void> run_agent_role(const config::Config& config, const std::string& name, std::stop_token stop) {
+  FS_CHECK(known("agent", name, config.agents));
+  FS_CHECK(io::make_directory(config.state_dir));
+  const auto kinds = all_kinds();
+  AgentSettings settings{.name = name, .state_dir = config.state_dir, .options = {}, .kinds = borrow(kinds)};
+  for (const auto& resource : config.resources)
+    if (resource.agent == name) settings.options[resource.resource.id] = resource.options;
+  return run_agent(settings, std::move(stop));
+}
+
+Result<void> run_controller_role(const config::Config& config, std::stop_token stop) {
+  const auto kinds = all_kinds();
+  return run_controller(config, borrow(kinds), std::move(stop));
+}
+
+}  // namespace foreshadow::app

@@ -1,0 +1,253 @@
+#include "app/supervisor.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/log.hpp"
+#include "io/files.hpp"
+#include "io/rpc.hpp"
+
+namespace foreshadow::app {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr Millis kPauseFirst{100};
+constexpr Millis kPauseMax{2'000};
+constexpr Millis kQuiet{10'000};
+// Longer than the gateway's own drain, so that only a hung role is killed.
+constexpr Millis kStopWait{10'000};
+constexpr Millis kPingEvery{50};
+
+// What a child may see of our environment: enough to run programs, and what sanitizers and profilers are told.
+std::vector<std::string> clean_environment() {
+  std::vector<std::string> out{"LANG=C.UTF-8", "TZ=UTC"};
+  for (const auto* name :
+       {"PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LLVM_PROFILE_FILE"})
+    if (const char* value = std::getenv(name)) out.push_back(fmt::format("{}={}", name, value));
+  return out;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (auto& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+class Child {
+ public:
+  Child(const RoleProcess& role, std::string state_dir)
+      : role_(role), pid_file_(state_dir + "/" + role.name + ".pid") {}
+
+  const RoleProcess& role() const { return role_; }
+  pid_t pid() const { return pid_; }
+  bool running() const { return pid_ > 0; }
+  std::optional<Steady::time_point> due() const { return due_; }
+
+  Result<void> start(std::vector<char*>& environment, const sigset_t& unblocked) {
+    std::vector<std::string> args{"foreshadow"};
+    args.insert(args.end(), role_.args.begin(), role_.args.end());
+    auto argv = pointers(args);
+    const pid_t parent = ::getpid();
+    const pid_t pid = ::fork();
+    if (pid < 0) return fail(Code::io, fmt::format("fork: {}", std::strerror(errno)));
+    if (pid == 0) {
+      // Between fork and exec only calls that are safe there.
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (::getppid() != parent) ::_exit(1);  // it died before the line above
+      ::setpgid(0, 0);                        // a terminal's Ctrl-C reaches us alone, and we stop them in order
+      ::signal(SIGHUP, SIG_DFL);
+      ::sigprocmask(SIG_SETMASK, &unblocked, nullptr);
+      ::execve("/proc/self/exe", argv.data(), environment.data());
+      ::_exit(127);
+    }
+    pid_ = pid;
+    started_ = Steady::now();
+    due_.reset();
+    return io::write_file_durably(pid_file_, fmt::format("{}\n", pid), 0644);
+  }
+
+  void died(int status) {
+    const auto lived = std::chrono::duration_cast<Millis>(Steady::now() - started_);
+    if (lived >= kQuiet) restarts_ = 0;
+    const auto pause = restart_pause(restarts_++);
+    log::warn("{} (pid {}) {} after {} ms; it is started again in {} ms", role_.name, pid_,
+              WIFSIGNALED(status) ? fmt::format("was killed by signal {}", WTERMSIG(status))
+                                  : fmt::format("ended with code {}", WEXITSTATUS(status)),
+              lived.count(), pause.count());
+    pid_ = 0;
+    due_ = Steady::now() + pause;
+  }
+  void stopped() {
+    pid_ = 0;
+    due_.reset();
+    std::error_code ignored;
+    std::filesystem::remove(pid_file_, ignored);
+  }
+
+ private:
+  const RoleProcess& role_;
+  std::string pid_file_;
+  pid_t pid_ = 0;
+  Steady::time_point started_;
+  std::optional<Steady::time_point> due_;  // of the next start
+  int restarts_ = 0;
+};
+
+class Supervisor {
+ public:
+  Supervisor(const config::Config& config, const std::vector<RoleProcess>& roles)
+      : config_(config), environment_text_(clean_environment()), environment_(pointers(environment_text_)) {
+    for (const auto& role : roles) children_.emplace_back(role, config.state_dir);
+    sigemptyset(&waited_);
+    for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&waited_, signal);
+    ::sigprocmask(SIG_BLOCK, &waited_, &before_);
+    ::signal(SIGHUP, SIG_IGN);
+  }
+  ~Supervisor() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+  Result<void> run() {
+    for (auto& child : children_)
+      if (auto started = child.start(environment_, before_); !started) {
+        stop_all();
+        return started;
+      }
+    while (!stopping_) {
+      announce_when_ready();
+      wait_for_signal(next_wait());
+      reap();
+      for (auto& child : children_)
+        if (!stopping_ && child.due() && *child.due() <= Steady::now())
+          if (auto started = child.start(environment_, before_); !started)
+            log::error("{}: {}", child.role().name, started.error().what);
+    }
+    stop_all();
+    return {};
+  }
+
+ private:
+  Millis next_wait() const {
+    Millis wait = announced_ ? Millis{60'000} : kPingEvery;
+    for (const auto& child : children_)
+      if (child.due())
+        wait = std::min(wait, std::max(Millis{1}, std::chrono::ceil<Millis>(*child.due() - Steady::now())));
+    return wait;
+  }
+
+  void wait_for_signal(Millis at_most) {
+    const timespec wait{at_most.count() / 1000, (at_most.count() % 1000) * 1'000'000};
+    const int signal = ::sigtimedwait(&waited_, nullptr, &wait);
+    if (signal == SIGTERM || signal == SIGINT) stopping_ = true;
+  }
+
+  // `restart` false: they were told to stop.
+  void reap(bool restart = true) {
+    int status = 0;
+    for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0; pid = ::waitpid(-1, &status, WNOHANG))
+      for (auto& child : children_)
+        if (child.pid() == pid) restart ? child.died(status) : child.stopped();
+  }
+
+  void announce_when_ready() {
+    if (announced_) return;
+    for (const auto& child : children_) {
+      const auto answer = io::rpc_call(child.role().socket, {{"verb", "ping"}}, Millis{200});
+      // An agent or an older role may not know the verb; that it answers is enough.
+      if (!answer && (answer.error().code == Code::unreachable || answer.error().code == Code::timeout)) return;
+    }
+    announced_ = true;
+    std::vector<std::string> parts;
+    for (const auto& child : children_) parts.push_back(fmt::format("{} ({})", child.role().name, child.pid()));
+    for (const auto& resource : config_.resources)
+      if (resource.listener.listen.port != 0)
+        parts.push_back(fmt::format("{} at {}", resource.resource.id, resource.listener.listen.text()));
+    fmt::print("foreshadow: ready: {}\n", fmt::join(parts, ", "));
+    std::fflush(stdout);
+  }
+
+  void stop_all() {
+    std::vector<int> orders;
+    for (const auto& child : children_) orders.push_back(child.role().stop_order);
+    std::sort(orders.begin(), orders.end());
+    orders.erase(std::unique(orders.begin(), orders.end()), orders.end());
+    for (const int order : orders) stop_group(order);
+  }
+
+  void stop_group(int order) {
+    const auto alive = [&] {
+      return std::any_of(children_.begin(), children_.end(),
+                         [&](const Child& c) { return c.role().stop_order == order && c.running(); });
+    };
+    const auto signal_all = [&](int signal) {
+      for (auto& child : children_)
+        if (child.role().stop_order == order && child.running()) ::kill(child.pid(), signal);
+    };
+    signal_all(SIGTERM);
+    for (const auto deadline = Steady::now() + kStopWait; alive() && Steady::now() < deadline;) {
+      wait_for_signal(Millis{100});
+      reap(false);
+    }
+    if (!alive()) return;
+    log::warn("not stopped within {} ms, killed", kStopWait.count());
+    signal_all(SIGKILL);
+    while (alive()) {
+      wait_for_signal(Millis{100});
+      reap(false);
+    }
+  }
+
+  const config::Config& config_;
+  std::vector<std::string> environment_text_;
+  std::vector<char*> environment_;
+  std::vector<Child> children_;
+  sigset_t waited_{};
+  sigset_t before_{};
+  bool stopping_ = false;
+  bool announced_ = false;
+};
+
+}  // namespace
+
+std::vector<RoleProcess> roles_of(const config::Config& config, const std::string& config_file) {
+  const auto file = std::filesystem::absolute(config_file).lexically_normal().string();
+  std::vector<RoleProcess> roles;
+  for (const auto& name : config.gateways)
+    roles.push_back({"gateway-" + name, {"gateway", "-c", file, "--name", name}, config.gateway_socket(name), 2});
+  for (const auto& name : config.agents)
+    roles.push_back({"agent-" + name, {"agent", "-c", file, "--name", name}, config.agent_socket(name), 1});
+  roles.push_back({"controller", {"controller", "-c", file}, config.controller_socket(), 0});
+  return roles;
+}
+
+Millis restart_pause(int restarts) {
+  if (restarts == 0) return Millis{0};
+  return std::min(kPauseMax, kPauseFirst * (1 << std::min(restarts - 1, 10)));
+}
+
+Result<void> supervise(const config::Config& config, const std::vector<RoleProcess>& roles) {
+  FS_CHECK(io::make_directory(config.state_dir));
+  FS_TRY(lock, io::FileLock::take(config.state_dir + "/run.lock"));
+  const auto pid_file = config.state_dir + "/run.pid";
+  FS_CHECK(io::write_file_durably(pid_file, fmt::format("{}\n", ::getpid()), 0644));
+  auto result = Supervisor(config, roles).run();
+  std::error_code ignored;
+  std::filesystem::remove(pid_file, ignored);
+  return result;
+}
+
+}  // namespace foreshadow::app
