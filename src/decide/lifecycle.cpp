@@ -99,7 +99,7 @@ void advance_observing(Context& c) {
   c.start(Provision{l.current, l.policy.provision_timeout}, why);
 }
 
-// Calm for long enough, with nothing moved that would itself explain the calm.
+// Calm for long enough.
 bool has_receded(Context& c) {
   auto& l = c.l;
   const bool calm = !l.handover_wanted && l.outlook && l.outlook->known &&
@@ -155,22 +155,37 @@ void advance_mirroring(Context& c) {
   // Shifting is planned action too: pause and freeze hold it. Below `act` it waits for the same approval as the handover.
   if (c.state.paused || l.paused || !c.state.frozen_why.empty()) return;
   if (l.policy.autonomy != Autonomy::act && l.approved != Question::handover && !l.handover_wanted) return;
+  if (!wants_shadow(l)) return;
   const auto step = next_shift(l);
   if (!step) return;
   const auto* progress = progress_of(l, l.resource.segments[step->segment].id);
   if (progress && judge(progress->mirror, l.policy.canary).fitness == Fitness::fit) c.enter(Phase::shifting);
 }
 
+// What was moved relieves the primary, and that alone may explain the calm. So the work goes back first; only a primary
+// that stays calm under all of it needs no shadow.
+void unshift(Context& c) {
+  for (auto& p : c.l.segments) {
+    p.weight = 0;
+    p.stepped_at = c.now;
+    p.shifted = {};
+  }
+  c.l.calm_since.reset();
+  c.enter(Phase::mirroring);
+  steer_if_changed(c, "calm, perhaps only because of what was moved: all of it back to the primary, to see");
+}
+
 void advance_shifting(Context& c) {
   auto& l = c.l;
   if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return;
   if (l.aborting) return withdraw(c, "aborted by a person");
-  if (has_receded(c)) return withdraw(c, "calm again: the shadow is given back");
+  if (has_receded(c)) return unshift(c);
   if (auto why = unfit(l)) {
     c.page(l.resource.id + ": " + *why);
     return withdraw(c, *why);
   }
   if (try_handover(c)) return;
+  if (!wants_shadow(l)) return;
   if (c.state.paused || l.paused || !c.state.frozen_why.empty()) return;
   const auto step = next_shift(l);
   if (!step) return;

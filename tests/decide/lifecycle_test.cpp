@@ -181,6 +181,24 @@ TEST(Lifecycle, a_shadow_is_given_back_when_calm_for_long_enough) {
   EXPECT_EQ(s.l().phase, Phase::withdrawing);
 }
 
+TEST(Lifecycle, calm_under_moved_work_brings_the_work_back_before_the_shadow_is_given_back) {
+  Story s;
+  s.to_mirroring();
+  s.evidence(100);
+  s.settle_steers();
+  ASSERT_EQ(s.l().phase, Phase::shifting);
+  s.outlook(0.05, 0.0);
+  s.pass(s.policy.recede_after + Millis{1});
+  EXPECT_EQ(s.l().phase, Phase::mirroring) << "the calm may be due to the shift";
+  EXPECT_EQ(s.body<Steer>().table.routes[0].other_weight, 0.0);
+  EXPECT_TRUE(s.l().shadow);
+  s.settle_steers();
+  s.outlook(0.05, 0.0);
+  EXPECT_EQ(s.l().phase, Phase::mirroring) << "nothing moves while calm";
+  s.pass(s.policy.recede_after + Millis{1});
+  EXPECT_EQ(s.l().phase, Phase::withdrawing);
+}
+
 TEST(Lifecycle, a_lagging_shadow_loses_its_reads) {
   Story s;
   s.to_mirroring();
