@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -65,8 +66,9 @@ Result<void> prepare(sqlite3* db) {
   {
     Statement check(db, "PRAGMA quick_check(1)");
     if (!check.ok() || check.step() != SQLITE_ROW) return error_of(db, "checking");
-    if (const auto verdict = check.text(0); verdict != "ok")
-      return fail(Code::corrupt, "series file is damaged: " + verdict);
+    auto verdict = check.text(0);
+    std::ranges::replace(verdict, '\n', ' ');
+    if (verdict != "ok") return fail(Code::corrupt, "series file is damaged: " + verdict);
   }
   std::int64_t version = 0;
   {

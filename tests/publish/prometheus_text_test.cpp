@@ -1,0 +1,113 @@
+#include "publish/prometheus_text.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <regex>
+#include <set>
+#include <sstream>
+
+namespace foreshadow::publish {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+MetricsView view() {
+  MetricsView v;
+  Outlook o;
+  o.resource = "shop";
+  o.known = true;
+  o.scores = {{Millis{12000}, 0.25, 0.1, 0.5}, {Millis{30000}, 0.7, 0.6, 0.9}};
+  o.reasons = {{.signal = "process_resident_memory_bytes", .score = 0.7}};
+  o.time_to_limit = Millis{18500};
+  o.drift = 0.4;
+  Outlook unknown;
+  unknown.resource = "db";
+  unknown.scores = {{Millis{12000}, 0, 0, 1}};
+  v.resources = {{o, Phase::mirroring, false}, {unknown, Phase::observing, true}};
+  v.values = {{"shop", "shop-a", "request_rate{segment=\"orders\"}", 120},
+              {"shop", "shop-a", "request_rate", 320.5},
+              {"shop", "shop-a", "process_resident_memory_bytes", 64e6}};
+  GatewayReport g;
+  g.gateway = "edge";
+  g.resource = "shop";
+  g.hold = HoldState::sealed;
+  SegmentStats s;
+  s.segment = "say \"hi\"\\\n";
+  s.current.requests = 1000;
+  s.mirror.dropped = 7;
+  g.segments = {s};
+  v.gateways = {g};
+  return v;
+}
+
+TEST(PrometheusText, renders_what_is_known) {
+  const auto text = prometheus_text(view());
+  EXPECT_THAT(text, HasSubstr("# TYPE foreshadow_degradation_score_ratio gauge\n"
+                              "foreshadow_degradation_score_ratio{resource=\"shop\",horizon_seconds=\"12\"} 0.25\n"
+                              "foreshadow_degradation_score_ratio{resource=\"shop\",horizon_seconds=\"30\"} 0.7\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_time_to_limit_seconds{resource=\"shop\"} 18.5\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_phase_info{resource=\"shop\",phase=\"mirroring\"} 1\n"));
+  EXPECT_THAT(
+      text, HasSubstr("foreshadow_observed_request_rate{resource=\"shop\",instance=\"shop-a\",segment=\"orders\"} 120\n"
+                      "foreshadow_observed_request_rate{resource=\"shop\",instance=\"shop-a\"} 320.5\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_gateway_held{gateway=\"edge\",resource=\"shop\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE foreshadow_gateway_requests_total counter\n"));
+}
+
+TEST(PrometheusText, an_unknown_score_is_absent) {
+  const auto text = prometheus_text(view());
+  EXPECT_THAT(text, HasSubstr("foreshadow_outlook_known{resource=\"db\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_paused{resource=\"db\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("_ratio{resource=\"db\"")));
+}
+
+TEST(PrometheusText, labels_are_escaped) {
+  EXPECT_THAT(prometheus_text(view()), HasSubstr(R"(segment="say \"hi\"\\\n")"));
+}
+
+TEST(PrometheusText, odd_numbers_and_emptiness) {
+  MetricsView v;
+  EXPECT_EQ(prometheus_text(v), "");
+  v.values = {{"r", "i", "x_bytes", std::numeric_limits<double>::infinity()},
+              {"r", "i", "y_bytes", std::numeric_limits<double>::quiet_NaN()},
+              {"r", "i", "broken{label", 1},
+              {"r", "i", "z_bytes", 1},
+              {"r", "i", "z_bytes", 2}};
+  const auto text = prometheus_text(v);
+  EXPECT_THAT(text, HasSubstr("foreshadow_observed_z_bytes{resource=\"r\",instance=\"i\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("} 2\n")));
+  EXPECT_THAT(text, HasSubstr("foreshadow_observed_x_bytes{resource=\"r\",instance=\"i\"} +Inf\n"));
+  EXPECT_THAT(text, HasSubstr("} NaN\n"));
+  EXPECT_THAT(text, Not(HasSubstr("broken")));
+}
+
+// What a scraper demands: each family once, HELP and TYPE before its samples, names in form, counters and only they end
+// in _total.
+TEST(PrometheusText, follows_the_format) {
+  std::istringstream lines(prometheus_text(view()));
+  std::string line, family, type;
+  std::set<std::string> seen;
+  const std::regex sample(R"(^([a-z_][a-z0-9_]*)\{.*\} (\S+)$)"), kind(R"(^# TYPE ([a-z_]+) (gauge|counter)$)"),
+      help(R"(^# HELP ([a-z_0-9]+) .*\.$)");
+  std::smatch match;
+  while (std::getline(lines, line)) {
+    if (std::regex_match(line, match, help)) {
+      family = match[1];
+      EXPECT_TRUE(seen.insert(family).second) << family;
+    } else if (std::regex_match(line, match, kind)) {
+      EXPECT_EQ(match[1], family);
+      type = match[2];
+      EXPECT_EQ(type == "counter", family.ends_with("_total")) << family;
+    } else {
+      ASSERT_TRUE(std::regex_match(line, match, sample)) << line;
+      EXPECT_EQ(match[1], family);
+    }
+  }
+  EXPECT_GT(seen.size(), 15U);
+}
+
+}  // namespace
+}  // namespace foreshadow::publish
