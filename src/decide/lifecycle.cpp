@@ -52,6 +52,7 @@ void settle(Context& c) {
   l.shadow.reset();
   l.old_primary.reset();
   l.old_died_at.reset();
+  l.old_died_of.clear();
   l.prediction.reset();
   l.segments.clear();
   l.acks.clear();
@@ -241,7 +242,7 @@ void advance_watching(Context& c) {
   steer_if_changed(c, "mirror the other way: will the predicted failure come?");
   if (l.aborting) return end_watch(c, "the watch was ended by a person");
   if (!l.resource.traits.counterfactual) return end_watch(c, "this kind's old primary cannot be watched");
-  if (l.old_died_at) return end_watch(c, "the old primary failed under the mirrored work");
+  if (l.old_died_at) return end_watch(c, "the old primary failed under the mirrored work: " + l.old_died_of);
   if (l.handover_ended && c.now - *l.handover_ended >= l.policy.counterfactual_max)
     return end_watch(c, "watched to the end", true);
 }
@@ -256,7 +257,7 @@ void advance_retiring(Context& c) {
     l.standby = l.old_primary;
     return settle(c);
   }
-  c.start(Retire{*l.old_primary, l.current, key_of(l, l.old_primary->id), true}, alive ? "the policy rebuilds the old primary" : "the old primary is dead: rebuild it");
+  c.start(Retire{*l.old_primary, l.current, key_of(l, l.old_primary->id), true}, alive ? "the policy rebuilds the old primary" : "the old primary has failed: rebuild it");
 }
 
 void advance_withdrawing(Context& c) {
@@ -424,7 +425,10 @@ void on_counterfactual(Context& c, const CounterfactualSeen& seen) {
   auto& l = c.l;
   if (l.phase != Phase::watching || l.step == HandoverStep::rejoining) return;
   l.load_ratio = seen.load_ratio;
-  if (seen.alive == false && !l.old_died_at) l.old_died_at = seen.died_at.value_or(c.now);
+  if (seen.alive == false && !l.old_died_at) {
+    l.old_died_at = seen.died_at.value_or(c.now);
+    l.old_died_of = seen.detail;
+  }
 }
 
 void on_command(Context& c, const Command& command) {

@@ -106,6 +106,7 @@ struct Lifecycle {
   std::optional<Millis> ready_took;  // measured: threshold crossed .. shadow ready
 
   std::optional<Time> old_died_at;
+  std::string old_died_of;
   double load_ratio = 0;
   // A watch has ended and waits for learn's label; cleared by the OutcomeRecorded event.
   std::optional<Outcome> unlabelled;

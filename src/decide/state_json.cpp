@@ -19,7 +19,7 @@ FS_JSON_FIELDS(Lifecycle, resource, policy, tuning, phase, step, phase_since, st
                standby, epoch, version, table, outlook, calm_since, prediction, segments, unmovable,
                gateways_seen, lag, pending, attempts,
                retry_at, acks, proof, handover_began, handover_ended, aborting, handover_wanted, rolling_back, forward_only, current_dead, paused, asked,
-               approved, cooldown_until, page_quiet_until, last_page, blocked_why, ready_took, old_died_at, load_ratio,
+               approved, cooldown_until, page_quiet_until, last_page, blocked_why, ready_took, old_died_at, old_died_of, load_ratio,
                unlabelled, outcomes, provisions, handovers)
 
 std::string encode_state(const State& state) {

@@ -72,7 +72,8 @@ struct EffectProgress {
   std::string detail;
   friend bool operator==(const EffectProgress&, const EffectProgress&) = default;
 };
-// How the watched old primary does. `alive` unknown when no view could be had.
+// How the watched old primary does. `alive` is false once what was predicted has come: a hard limit crossed, or the process
+// gone; unknown when no view could be had.
 struct CounterfactualSeen {
   std::optional<bool> alive;
   std::optional<Time> died_at;  // when it was first seen dead; believing it takes a few looks more

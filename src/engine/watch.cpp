@@ -1,5 +1,7 @@
 #include "engine/watch.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -134,15 +136,34 @@ std::optional<bool> Watch::reading(const InstanceId& instance, const std::string
   return sample->value > 0.5;
 }
 
-std::optional<bool> Watch::old_primary_alive(const InstanceId& instance) {
+// What was predicted is the crossing of a limit, so that is what is looked for; a process that ends has crossed every one.
+std::string Watch::failure_of(const InstanceId& instance) const {
   const auto process = reading(instance, "process_up");
+  if (process == false) return "its process is gone";
   // A server that gives up in an orderly way takes its pid file along, and then only a fresh connection can tell.
-  const bool dead = process == false || (!process && reading(instance, "probe_up") == false);
-  if (dead && old_dead_looks_ == 0) old_died_at_ = parts_.clock.now();
-  old_dead_looks_ = dead ? old_dead_looks_ + 1 : 0;
+  if (!process && reading(instance, "probe_up") == false) return "it refuses new connections";
+  const auto window = parts_.store.window(resource_, instance, std::nullopt, parts_.clock.now(), settings_.stale_after);
+  for (const auto& signal : window.signals) {
+    if (signal.instance != instance || signal.stale || signal.samples.empty() || !signal.limit || !signal.limit->hard) continue;
+    const double value = signal.samples.back().value;
+    const bool past = signal.limit->direction == Direction::rising ? value >= signal.limit->value : value <= signal.limit->value;
+    if (past) return fmt::format("{} is {:.6g}, past its limit of {:.6g}", signal.name, value, signal.limit->value);
+  }
+  return "";
+}
+
+void Watch::see_old_primary(const InstanceId& instance, CounterfactualSeen& seen) {
+  const auto failure = failure_of(instance);
+  if (!failure.empty() && old_failed_looks_ == 0) old_failed_at_ = parts_.clock.now();
+  old_failed_looks_ = failure.empty() ? 0 : old_failed_looks_ + 1;
   constexpr std::uint64_t looks_to_believe = 3;
-  if (old_dead_looks_ >= looks_to_believe) return false;
-  return process == true ? std::optional(true) : std::nullopt;
+  if (old_failed_looks_ >= looks_to_believe) {
+    seen.alive = false;
+    seen.died_at = old_failed_at_;
+    seen.detail = failure;
+  } else if (failure.empty() && reading(instance, "process_up") == true) {
+    seen.alive = true;
+  }
 }
 
 // Its questions open connections to both databases, so they are asked at most once a second however short the interval.
@@ -167,12 +188,10 @@ void Watch::tell_instances(const Standing& standing, std::stop_token stop) {
   }
   if (!standing.watching_old || !standing.old_primary) {
     reports_at_watch_ = reports_;
-    replica_looks_ = replica_following_ = old_dead_looks_ = 0;
+    replica_looks_ = replica_following_ = old_failed_looks_ = 0;
     return;
   }
   CounterfactualSeen seen;
-  seen.alive = old_primary_alive(standing.old_primary->id);
-  if (seen.alive == false) seen.died_at = old_died_at_;
   if (standing.traits.shares_data) {
     seen.load_ratio = load_ratio(reports_at_watch_, reports_);
     seen.detail = "share of live requests that were also sent to it";
@@ -185,6 +204,7 @@ void Watch::tell_instances(const Standing& standing, std::stop_token stop) {
     seen.load_ratio = static_cast<double>(replica_following_) / static_cast<double>(replica_looks_);
     seen.detail = "share of looks at which it was receiving every write";
   }
+  see_old_primary(standing.old_primary->id, seen);
   parts_.post(Event{{}, resource_, std::move(seen)});
 }
 

@@ -69,7 +69,8 @@ class Watch {
   void tell_evidence(const Standing& standing, std::stop_token stop);
   void tell_instances(const Standing& standing, std::stop_token stop);
   void add_sources(const Standing& standing);
-  std::optional<bool> old_primary_alive(const InstanceId& instance);
+  std::string failure_of(const InstanceId& instance) const;
+  void see_old_primary(const InstanceId& instance, CounterfactualSeen& seen);
   bool look_at_replica();
   std::optional<bool> reading(const InstanceId& instance, const std::string& signal) const;
 
@@ -86,8 +87,8 @@ class Watch {
   std::vector<GatewayReport> reports_at_watch_;
   std::uint64_t replica_looks_ = 0;
   std::uint64_t replica_following_ = 0;
-  std::uint64_t old_dead_looks_ = 0;
-  Time old_died_at_;
+  std::uint64_t old_failed_looks_ = 0;
+  Time old_failed_at_;
   Time replica_looked_;
   std::optional<Millis> lag_;
   std::optional<bool> current_alive_;

@@ -99,6 +99,8 @@ struct Doer {
     if (e.instance.id == e.serving.id || e.instance.endpoint == e.serving.endpoint)
       return done_or(fail(Code::refused, e.instance.id + " serves: it is not retired"), "");
     const act::ProvisionRequest request{effect.resource, e.serving, e.key, std::chrono::minutes{10}};
+    if (auto forgotten = ports.replicator->forget(e.serving, e.instance, stop); !forgotten)
+      log::warn("{}: {} may still be known to its primary: {}", effect.resource, e.instance.id, forgotten.error().what);
     if (e.rebuild) {
       auto rebuilt = ports.provisioner->rebuild(request, e.instance, e.serving, progress, stop);
       if (!rebuilt) return done_or(tl::make_unexpected(rebuilt.error()), "");
@@ -106,8 +108,6 @@ struct Doer {
       done.instance = *rebuilt;
       return done;
     }
-    if (auto forgotten = ports.replicator->forget(e.serving, e.instance, stop); !forgotten)
-      log::warn("{}: {} may still be known to its primary: {}", effect.resource, e.instance.id, forgotten.error().what);
     if (e.key.empty()) return done_or(fail(Code::refused, e.instance.id + " was not made by us: it is left as it is"), "");
     return done_or(ports.provisioner->destroy(request, e.instance, stop), e.instance.id + " given back");
   }
