@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from parts import (ROOT, DemoError, DiskScene, Failed, Gateway, LeakScene, Pace, Play, RpcError, SlowClient, Stage, check,
+from parts import (ROOT, DemoError, DiskScene, Failed, Gateway, LeakScene, Load, Pace, Play, RpcError, SlowClient, Stage, check,
                    get_name, is_alive, post_order, read_pid, rpc, second_shop, wait_until)
 from play import play_control
 
@@ -25,11 +25,11 @@ DISK_PACE = Pace(life_s=20, shadowing_horizon_s=17, critical_horizon_s=7, counte
 BACK_WITHIN_S = 1.0
 
 
-def controller_killed(build, seed):
+def controller_killed(build, seed, kind=LeakScene):
     """kill -9 at random moments, and shortly after the moments that matter."""
     chance = random.Random(seed)
-    with Stage("controller-killed") as stage:
-        play = Play(LeakScene(stage, build, seed, True, KILL_PACE))
+    with Stage(f"controller-killed-{kind.name}") as stage:
+        play = Play(kind(stage, build, seed, True, KILL_PACE))
         kills = []
         marks = ["shadow", "mirror", "critical", "hold", "handover"]
         due = time.monotonic() + chance.uniform(1, 4)
@@ -64,6 +64,11 @@ def controller_killed(build, seed):
         return (f"{len(kills)} kills, terms {terms[0]} to {terms[-1]}, 0 of {report['requests']} failed, longest "
                 f"{report['stall_ms_max']:.0f} ms, handover at {play.story.at('handover')} s, "
                 f"{play.story.outcome['verdict']}")
+
+
+def controller_killed_disk(build, seed):
+    """The same where a handover fences and promotes."""
+    return controller_killed(build, seed, DiskScene)
 
 
 def controller_stopped(build, seed):
@@ -240,7 +245,7 @@ def stale_table_refused(build, seed):
         old, new = table_instances(scene)
         gateway = Gateway(scene)
         gateway.start()
-        load = play_load(scene, gateway.port)
+        load = Load(stage, scene.load_argv(gateway.port, 60))
         gateway.apply(3, 7, 9, old, other=new)
         wait_until(lambda: load.poll().get("requests", 0) > 50, 20, "load")
         nobody = {**old, "id": "", "endpoint": {"host": "", "port": 0}}
@@ -267,12 +272,6 @@ def stale_table_refused(build, seed):
         moved = [s for s in gateway.report()["segments"] if s["other"]["requests"]]
         check(not moved, f"requests went to the other side: {moved}")
         return f"{len(stale)} tables refused, 0 of {report['requests']} requests failed"
-
-
-def play_load(scene, port):
-    from load import Load
-
-    return Load(scene.stage, scene.load_argv(port, 60))
 
 
 def no_fault(build, seed):
@@ -328,13 +327,13 @@ def shadow_off(build, seed):
         return f"lived {lived:.1f} s, the control {would:.1f} s; the shadow was killed at {killed[0]:.1f} s; {used}"
 
 
-CASES = {case.__name__: case for case in (stale_table_refused, gateway_killed, controller_stopped, controller_killed, shadow_off,
-                                          no_fault)}
+CASES = {case.__name__: case for case in (stale_table_refused, gateway_killed, controller_stopped, controller_killed,
+                                          controller_killed_disk, shadow_off, no_fault)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", nargs="*", choices=[*CASES, []], help=f"all by default: {', '.join(CASES)}")
+    parser.add_argument("case", nargs="*", metavar="CASE", choices=[*CASES, []], help=f"all by default: {', '.join(CASES)}")
     parser.add_argument("--build-dir", type=pathlib.Path, default=ROOT / "build/release", help="default build/release")
     parser.add_argument("--seed", type=int, default=1, help="of the loads and of the moments of the kills (default 1)")
     arguments = parser.parse_args()

@@ -2,11 +2,8 @@
 
 import http.client
 import json
-import os
 import pathlib
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -22,7 +19,7 @@ from scene_leak import LeakScene  # noqa: E402
 from stage import DemoError, Stage, is_alive, read_pid, wait_until  # noqa: E402
 from story import Story  # noqa: E402
 
-__all__ = ["DemoError", "DiskScene", "Failed", "Gateway", "LeakScene", "Pace", "Play", "ROOT", "RpcError", "SlowClient",
+__all__ = ["DemoError", "DiskScene", "Failed", "Gateway", "LeakScene", "Load", "Pace", "Play", "ROOT", "RpcError", "SlowClient",
            "Stage", "check", "get_name", "is_alive", "post_order", "read_pid", "rpc", "second_shop", "wait_until",
            "with_policy"]
 
@@ -129,7 +126,8 @@ class Play:
         return report, ledger
 
     def tail(self):
-        return "; ".join(f"{t_s} s {text}" for t_s, text in self.story.lines[-4:])
+        told = "; ".join(f"{t_s} s {text}" for t_s, text in self.story.lines[-4:])
+        return f"{told or 'nothing was begun'}; last scores {self.story.score[-5:]}"
 
     def check_unharmed(self, report, ledger):
         check(report["failed"] == 0, f"{report['failed']} of {report['requests']} requests failed, first at "
