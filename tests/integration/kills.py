@@ -321,6 +321,8 @@ def shadow_off(build, seed):
         check(killed, f"no shadow came up before the volume was full; {play.tail()}")
         check(play.story.at("handover") is None, "it was handed over, though that was off")
         lived, would = report["first_failure_s"], control["failed_at_s"]
+        check(killed[0] <= 0.5 * would, f"the shadow came up only at {killed[0]} s of {would} s: too late to show what its death "
+              f"costs; {play.tail()}")
         used = "the primary is dead" if gauge is None else f"{gauge.used >> 20} of {gauge.limit >> 20} MiB used"
         check(lived is not None and lived >= 0.9 * would, f"lived {lived} s, the control {would} s; {used}; "
               f"{report['failed_by_class']}; shadow killed at {killed[0]} s; {play.tail()}")
