@@ -31,7 +31,8 @@ whole=()
 if [[ -z $filter ]]; then
   attempt simulator step "simulator" "$FORESHADOW" sim --seeds 1..10000
   attempt scenes step "scenes" python3 examples/demo/demo.py --short --report "$report/scenes.json"
-  whole=(--scenes "$report/scenes.json" --step simulator)
+  attempt kills step "kills" python3 tests/integration/kills.py --build-dir build/release
+  whole=(--scenes "$report/scenes.json" --step simulator --step kills)
 fi
 
 say "took $(as_seconds $(($(now_ms) - began)))"
