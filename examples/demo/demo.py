@@ -12,13 +12,14 @@ import signal
 import sys
 import time
 
+from errors import DemoError
 from play import play_control, play_foreshadow
 from report import comparison, make_report
 from scene import FULL, SHORT
 from scene_disk import DiskScene
 from scene_leak import LeakScene
 from screen import Screen
-from stage import DemoError, Stage
+from stage import Stage
 
 SCENES = {scene.name: scene for scene in (LeakScene, DiskScene)}
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -5,7 +5,8 @@ import os
 import subprocess
 import time
 
-from stage import DemoError, wait_until
+from errors import DemoError
+from stage import wait_until
 
 STATUS_EVERY_S = 0.5
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from stage import DemoError
+from errors import DemoError
 
 
 class Load:

@@ -3,9 +3,10 @@
 import dataclasses
 import time
 
+from errors import DemoError
 from foreshadow import Foreshadow
 from load import Load, verify_ledger
-from stage import DemoError, is_alive
+from stage import is_alive
 from story import Story
 
 # How long clients are watched after their first failure: enough to see that it was no accident.

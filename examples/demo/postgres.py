@@ -6,7 +6,8 @@ import pwd
 import signal
 import subprocess
 
-from stage import DemoError, is_alive, read_pid, wait_until
+from errors import DemoError
+from stage import is_alive, read_pid, wait_until
 
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from machine import MemoryGroup, make_memory_group
+from cgroup import MemoryGroup, make_memory_group
 from provisioned import serve
 from stage import is_alive, read_pid, wait_until
 

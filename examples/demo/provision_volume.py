@@ -5,9 +5,9 @@ import argparse
 import pathlib
 import socket
 
-from machine import mount_volume, unmount_volume
 from postgres import server_user, stop_cluster
 from provisioned import serve
+from volume import mount_volume, unmount_volume
 
 
 def main():

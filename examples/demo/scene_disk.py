@@ -4,11 +4,11 @@ import os
 import pathlib
 import sys
 
-from machine import mount_volume, unmount_volume
 from postgres import Cluster, server_user
 from provisioned import destroy_all
 from scene import Gauge, Scene
 from stage import is_alive, read_pid
+from volume import mount_volume, unmount_volume
 
 MIB = 1 << 20
 TRANSACTIONS_PER_S = 120
@@ -28,7 +28,7 @@ SETTINGS = {
     "hot_standby": "on",
     "wal_log_hints": "on",
     # Small and kept, so that what fills the volume is data, and a standby finds what it needs without a slot.
-    "max_wal_size": "16MB",
+    "max_wal_size": "6MB",
     "min_wal_size": "24MB",
     "wal_keep_size": "8MB",
     "checkpoint_completion_target": "0.5",

@@ -5,11 +5,12 @@ import pathlib
 import subprocess
 import sys
 
-from machine import make_memory_group
+from cgroup import make_memory_group
+from errors import DemoError
 from postgres import Cluster
 from provisioned import destroy_all
 from scene import Gauge, Scene
-from stage import DemoError, is_alive, read_pid, wait_until
+from stage import is_alive, read_pid, wait_until
 
 MIB = 1 << 20
 REQUESTS_PER_S = 150

@@ -15,7 +15,8 @@ sys.path.insert(0, str(DEMO))
 
 import report  # noqa: E402
 import screen  # noqa: E402
-from stage import DemoError, Stage, is_alive, wait_until  # noqa: E402
+from errors import DemoError  # noqa: E402
+from stage import Stage, is_alive, wait_until  # noqa: E402
 from story import Story, score_within  # noqa: E402
 
 BEGAN = 1_000_000
