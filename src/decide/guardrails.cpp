@@ -39,7 +39,9 @@ std::optional<Refusal> may_not_shadow(const State& state, const Lifecycle& l, Ti
 std::optional<Refusal> may_not_hand_over(const State& state, const Lifecycle& l, Time now) {
   (void)now;
   if (auto refusal = stopped_by_person_or_crowd(state, l)) return refusal;
-  if (static_cast<int>(l.handovers.size()) >= l.policy.budget.handovers_per_day)
+  // The one under way has been counted when it began.
+  const int spent = static_cast<int>(l.handovers.size()) - (l.phase == Phase::handing_over ? 1 : 0);
+  if (spent >= l.policy.budget.handovers_per_day)
     return Refusal{fmt::format("the budget of {} handovers a day is spent", l.policy.budget.handovers_per_day)};
   int sessions = 0;
   std::string reasons;

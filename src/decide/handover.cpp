@@ -30,6 +30,7 @@ void release(Context& c, const std::string& why) {
 
 void revive(Context& c, const std::string& why) {
   c.l.blocked_why = why;
+  c.l.given_up = true;
   c.enter(HandoverStep::reviving);
   c.start(Revive{c.l.current, next_epoch(c.l)}, why);
 }
@@ -37,6 +38,11 @@ void revive(Context& c, const std::string& why) {
 void fence(Context& c, const std::string& why) {
   c.enter(HandoverStep::fencing);
   c.start(Fence{c.l.current, *c.l.shadow, next_epoch(c.l), c.l.acks}, why);
+}
+
+void check(Context& c, const std::string& why) {
+  c.enter(HandoverStep::checking);
+  c.start(CheckFenced{c.l.current, *c.l.shadow, c.l.proof, next_epoch(c.l)}, why);
 }
 
 void promote(Context& c, const std::string& why) {
@@ -69,7 +75,7 @@ void begin_handover(Context& c, const std::string& why) {
   c.enter(Phase::handing_over);
   c.l.handover_began = c.now;
   c.l.handovers.push_back(c.now);
-  c.l.forward_only = false;
+  c.l.forward_only = c.l.given_up = false;
   c.l.blocked_why.clear();
   hold(c, why);
 }
@@ -89,13 +95,18 @@ void advance_handover(Context& c) {
       return;
     case HandoverStep::fencing: return fence(c, "fence again: its result was not proven");
     case HandoverStep::promoting: return promote(c, "promote again: past the point of no return, the answer was unknown");
-    case HandoverStep::switching: return steer_again(c, "switch again: a gateway had not acknowledged");
-    case HandoverStep::releasing: return release(c, l.blocked_why);
+    case HandoverStep::checking: return check(c, "read the old log again: nobody had answered");
+    case HandoverStep::switching:
+      // A table of the old epoch may have been under way when the side changed: it is not the switch.
+      if (l.table.epoch != l.epoch) return steer_if_changed(c, "switch every gateway");
+      return steer_again(c, "switch again: a gateway had not acknowledged");
+    case HandoverStep::releasing:
+      c.start(Release{next_epoch(l)}, l.blocked_why);
+      return;
     case HandoverStep::reviving: return revive(c, l.blocked_why);
     case HandoverStep::none:
     case HandoverStep::proving:
     case HandoverStep::sealing:
-    case HandoverStep::checking:
     case HandoverStep::rejoining: return;
   }
 }
@@ -150,19 +161,26 @@ void on_fence(Context& c, const EffectDone& done) {
   }
   if (l.aborting && !l.forward_only) return revive(c, told_by(c));
   l.attempts = 0;
-  c.enter(HandoverStep::checking);
-  c.start(CheckFenced{l.current, *l.shadow, l.proof, next_epoch(l)}, done.detail);
+  check(c, done.detail);
 }
 
 void on_check_fenced(Context& c, const EffectDone& done) {
   auto& l = c.l;
   if (done.error) {
-    // Somebody committed past the proof, or nobody can tell: the shadow may lack an acknowledged write. Never forward.
-    l.proof.clear();
-    l.forward_only = false;
+    // It only reads, so an answer that did not come may be asked for again.
+    const bool no_answer = done.error->code == Code::unreachable || done.error->code == Code::timeout;
+    if (no_answer && !l.aborting && ++l.attempts < fence_attempts_max) return c.retry_after(retry_pause);
+    l.attempts = 0;
+    // A commit past the proof: the shadow lacks an acknowledged write, so the way is only back. Where nobody can tell, the
+    // way is back too, but the proof stands: should the old primary not start, its log is read again before anything else.
+    if (done.error->code == Code::conflict) {
+      l.proof.clear();
+      l.forward_only = false;
+    }
     c.page(fmt::format("{}: handover given up after the fence: {}", l.resource.id, done.error->what));
     return revive(c, done.error->what);
   }
+  l.attempts = 0;
   if (l.aborting && !l.forward_only) return revive(c, told_by(c));
   promote(c, done.detail);
 }
@@ -178,6 +196,10 @@ void on_promote(Context& c, const EffectDone& done) {
 
 void on_switch(Context& c, const EffectDone& done) {
   auto& l = c.l;
+  if (l.table.epoch != l.epoch) {
+    l.retry_at.reset();
+    return steer_if_changed(c, "switch every gateway");
+  }
   if (done.error) {
     if (++l.attempts % 10 == 0)
       c.page(fmt::format("{}: a gateway does not take epoch {}: {}", l.resource.id, l.epoch, done.error->what));
@@ -191,11 +213,11 @@ void on_switch(Context& c, const EffectDone& done) {
 void on_release(Context& c, const EffectDone& done) {
   auto& l = c.l;
   if (done.error) {
-    if (++l.attempts % 20 == 0)
-      c.page(fmt::format("{}: a gateway does not answer the release: {}", l.resource.id, done.error->what));
+    if (c.now - l.step_since > std::chrono::seconds{10})
+      c.page(fmt::format("{}: a gateway does not answer the release", l.resource.id));
     return c.retry_after(retry_pause);
   }
-  if (told_to_stop(c) || l.attempts == 0 || l.attempts >= l.policy.hold.attempts_max) return leave_handover(c);
+  if (told_to_stop(c) || l.given_up || l.attempts == 0 || l.attempts >= l.policy.hold.attempts_max) return leave_handover(c);
   c.enter(HandoverStep::holding);
   c.retry_after(l.policy.hold.retry_after);
 }

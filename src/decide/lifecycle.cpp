@@ -58,6 +58,7 @@ void settle(Context& c) {
   l.acks.clear();
   l.proof.clear();
   l.lag.reset();
+  l.lag_at.reset();
   l.load_ratio = 0;
   l.aborting = l.handover_wanted = l.rolling_back = l.forward_only = false;
   l.asked = l.approved = Question::none;
@@ -142,16 +143,33 @@ bool try_handover(Context& c) {
   return true;
 }
 
+bool withdraw_if_told(Context& c) {
+  if (c.l.aborting) {
+    withdraw(c, "aborted by a person");
+    return true;
+  }
+  const auto why = unfit(c.l);
+  if (!why) return false;
+  c.page(c.l.resource.id + ": " + *why);
+  withdraw(c, *why);
+  return true;
+}
+
+// A shadow whose lag has not been known for so long may be as stale as it likes.
+bool too_stale(const Lifecycle& l, const Segment& segment, Time now) {
+  if (l.resource.traits.shares_data || segment.staleness_max == Millis{0}) return false;
+  if (l.lag && *l.lag > segment.staleness_max) return true;
+  const auto known_at = std::max(l.lag_at.value_or(l.phase_since), l.phase_since);
+  return now - known_at > std::max(segment.staleness_max, Millis{3000});
+}
+
 void advance_mirroring(Context& c) {
   auto& l = c.l;
+  // A gateway that does not acknowledge must not keep an unfit shadow, or a shadow nobody wants, at the others.
+  if (withdraw_if_told(c)) return;
   steer_if_changed(c, "mirror to the shadow, which is ready");
   if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return;
-  if (l.aborting) return withdraw(c, "aborted by a person");
   if (has_receded(c)) return withdraw(c, "calm again: the shadow is given back");
-  if (auto why = unfit(l)) {
-    c.page(l.resource.id + ": " + *why);
-    return withdraw(c, *why);
-  }
   if (try_handover(c)) return;
   // Shifting is planned action too: pause and freeze hold it. Below `act` it waits for the same approval as the handover.
   if (c.state.paused || l.paused || !c.state.frozen_why.empty()) return;
@@ -178,13 +196,10 @@ void unshift(Context& c) {
 
 void advance_shifting(Context& c) {
   auto& l = c.l;
+  if (withdraw_if_told(c)) return;
+  steer_if_changed(c, "the routes again: a gateway had not acknowledged");
   if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return;
-  if (l.aborting) return withdraw(c, "aborted by a person");
   if (has_receded(c)) return unshift(c);
-  if (auto why = unfit(l)) {
-    c.page(l.resource.id + ": " + *why);
-    return withdraw(c, *why);
-  }
   if (try_handover(c)) return;
   if (!wants_shadow(l)) return;
   if (c.state.paused || l.paused || !c.state.frozen_why.empty()) return;
@@ -201,6 +216,7 @@ void advance_shifting(Context& c) {
   // A segment with little traffic, or whose few clients all stuck to the old side, would otherwise stop the ramp until
   // it is too late: its mirrored work was found fit, and nothing speaks against it.
   const bool nothing_against = verdict.fitness == Fitness::inconclusive && progress->weight > 0 && looked_for >= 2 * pause;
+  if (too_stale(l, segment, c.now)) return;
   if (!waited || (verdict.fitness != Fitness::fit && !nothing_against)) return;
   progress->weight = step->weight;
   progress->stepped_at = c.now;
@@ -393,7 +409,10 @@ void on_outlook(Context& c, const Outlook& outlook) { c.l.outlook = outlook; }
 void on_evidence(Context& c, const Evidence& evidence) {
   auto& l = c.l;
   l.unmovable = evidence.unmovable;
-  l.lag = evidence.lag;
+  if (evidence.lag) {
+    l.lag = evidence.lag;
+    l.lag_at = c.now;
+  }
   if (!evidence.gateways.empty() && evidence.gateways != l.gateways_seen) {
     if (!l.gateways_seen.empty() && l.phase != Phase::handing_over) steer_again(c, "a gateway came back");
     l.gateways_seen = evidence.gateways;
@@ -409,14 +428,17 @@ void on_evidence(Context& c, const Evidence& evidence) {
     p->shifted.errors += e.other_errors;
     p->shifted.slow += e.other_slow;
   }
-  if (l.phase != Phase::shifting || !l.lag) return;
+  if (l.phase != Phase::shifting) return;
   for (const auto& segment : l.resource.segments) {
     auto* p = progress_of(l, segment.id);
-    if (!p || p->weight == 0 || segment.staleness_max == Millis{0} || *l.lag <= segment.staleness_max) continue;
+    if (!p || p->weight == 0 || !too_stale(l, segment, c.now)) continue;
     p->weight = 0;
     p->stepped_at = c.now;
     p->shifted = {};
-    steer_if_changed(c, fmt::format("{} back: the shadow is {} behind, {} is allowed", segment.id, format_duration(*l.lag),
+    steer_if_changed(c, fmt::format("{} back: {}, {} is allowed", segment.id,
+                                    l.lag && *l.lag > segment.staleness_max
+                                        ? fmt::format("the shadow is {} behind", format_duration(*l.lag))
+                                        : std::string("nobody knows how far the shadow is behind"),
                                     format_duration(segment.staleness_max)));
   }
 }
@@ -448,7 +470,7 @@ void on_command(Context& c, const Command& command) {
       return;
     case Verb::rollback:
       // The way back is a handover to the old primary, which is a standby (or shares the data) and still alive.
-      if (l.phase == Phase::watching && l.step == HandoverStep::none && l.old_primary && !l.old_died_at) {
+      if (l.phase == Phase::watching && l.step == HandoverStep::none && l.old_primary && !l.old_died_at && steered(l)) {
         l.unlabelled = facts_of_watch(l, c.now, "rolled back by " + by);
         l.shadow = l.old_primary;
         l.old_primary.reset();

@@ -82,6 +82,7 @@ struct Lifecycle {
   std::vector<Unmovable> unmovable;
   std::vector<GatewayAck> gateways_seen;  // a new incarnation is told the table again
   std::optional<Millis> lag;              // of the shadow, last known
+  std::optional<Time> lag_at;             // when it was known
   std::vector<Pending> pending;
 
   int attempts = 0;               // of the hold, or of the step being retried
@@ -94,6 +95,7 @@ struct Lifecycle {
   bool handover_wanted = false;  // an operator asked for it
   bool rolling_back = false;
   bool forward_only = false;  // the old primary could not be started again: from here the way is on, not back
+  bool given_up = false;      // the old primary was started again: this handover is over, whatever its release takes
   bool current_dead = false;  // seen dead by two views
 
   bool paused = false;

@@ -76,14 +76,14 @@ struct Doer {
     return done_or(ports.steer->seal(effect.resource, effect.term, e.next_epoch, e.acks, stop), "sealed");
   }
   EffectDone operator()(const Fence& e) const {
-    if (auto same = same_gateways(e.acks); !same) return done_or(same, "");
+    if (auto same = same_gateways(e.acks, Silent::refused); !same) return done_or(same, "");
     return told(ports.promoter->fence(authority(e.next_epoch), e.primary, e.shadow, stop));
   }
   EffectDone operator()(const CheckFenced& e) const {
     return told(ports.promoter->check_fenced(authority(e.next_epoch), e.primary, e.shadow, e.proof, stop));
   }
   EffectDone operator()(const Promote& e) const {
-    if (auto same = same_gateways(e.acks); !same) return done_or(same, "");
+    if (auto same = same_gateways(e.acks, Silent::tolerated); !same) return done_or(same, "");
     return told(ports.promoter->promote(authority(e.next_epoch), e.shadow, stop));
   }
   EffectDone operator()(const Release& e) const {
@@ -113,13 +113,17 @@ struct Doer {
   }
   EffectDone operator()(const Page&) const { return {}; }
 
-  // A gateway process that was replaced since the hold may have opened the old side for a moment before it read its seal.
-  Result<void> same_gateways(const std::vector<GatewayAck>& acks) const {
+  // Before the fence every gateway must answer that it is sealed. Once the fence is proven, one that is silent had sealed
+  // durably and boots into it: waiting for it would only keep everybody else parked.
+  enum class Silent { refused, tolerated };
+  Result<void> same_gateways(const std::vector<GatewayAck>& acks, Silent silent) const {
     FS_TRY(reports, ports.steer->report(effect.resource, stop));
     for (const auto& ack : acks) {
-      bool sealed = false;
-      for (const auto& report : reports) sealed = sealed || (report.gateway == ack.gateway && report.hold == HoldState::sealed);
-      if (!sealed) return fail(Code::conflict, "gateway " + ack.gateway + " is not sealed, or does not answer");
+      const auto report = std::find_if(reports.begin(), reports.end(), [&](const auto& r) { return r.gateway == ack.gateway; });
+      if (report == reports.end() && silent == Silent::refused)
+        return fail(Code::unreachable, "gateway " + ack.gateway + " does not answer");
+      if (report != reports.end() && report->hold != HoldState::sealed)
+        return fail(Code::conflict, "gateway " + ack.gateway + " is not sealed");
     }
     return {};
   }

@@ -402,6 +402,7 @@ Evidence World::evidence(SimResource& r) {
     s.segment = route.segment;
     s.current_requests = 40;
     const auto* other = table.other ? find(r, table.other->id) : nullptr;
+    if (other && other->alive) e.lag = Millis{100};
     if (route.mirror > 0 && other) {
       s.mirrored = 40;
       s.mirror_errors = other->alive ? 0 : 40;

@@ -151,7 +151,10 @@ Result<void> EpochBook::end(const Authority& who, Step step, const InstanceId& i
     if (result) {
       r.promoted_epoch = who.epoch;
       r.promoted_instance = instance;
-    } else if (own && nothing_was_done(result.error().code)) {
+    } else if (!nothing_was_done(result.error().code)) {
+      // It may have happened: no later attempt that did nothing can take that back.
+      own_promotion_.erase(who.resource);
+    } else if (own) {
       // An earlier agent's attempt under this epoch may have gone further; only our own is known to have done nothing.
       r.promoting_epoch = r.promoted_epoch;
     }

@@ -110,15 +110,14 @@ class HostPromoter final : public act::Promoter {
     // Somebody writes beside the gateways. What the shadow has received all the same is safe; the rest would be lost.
     Lsn replayed = proof.lsn;
     if (auto settled = settled_replay(shadow, stop)) replayed = std::max(replayed, *settled);
-    const auto lost =
-        std::find_if(tail.commits.begin(), tail.commits.end(), [&](const auto& c) { return c.at >= replayed; });
-    if (lost != tail.commits.end())
+    if (tail.last_commit && *tail.last_commit >= replayed)
       return fail(
           Code::conflict,
           fmt::format(
-              "{} committed past the proof at {}, first '{}' at {}; the shadow has replayed to {}: somebody writes "
-              "beside the gateways",
-              tail.commits.size(), proof.lsn.text(), lost->what, lost->at.text(), replayed.text()));
+              "{} committed past the proof at {}, first '{}' at {}, last at {}; the shadow has replayed to {}: somebody "
+              "writes beside the gateways",
+              tail.commits.size(), proof.lsn.text(), tail.commits.front().what, tail.commits.front().at.text(),
+              tail.last_commit->text(), replayed.text()));
     return fmt::format(
         "{} commits past {}, all of them on the shadow, which has replayed {}: somebody writes beside the gateways",
         tail.commits.size(), proof.lsn.text(), replayed.text());

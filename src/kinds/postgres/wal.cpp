@@ -83,8 +83,9 @@ Result<WalTail> parse_wal(std::string_view text, Lsn from) {
     // COMMIT, COMMIT_PREPARED, and PREPARE, whose client was told that the transaction survives.
     if (!record.description.starts_with("COMMIT") && !record.description.starts_with("PREPARE")) return {};
     if (marker_transaction != 0 && record.transaction == marker_transaction) tail.marker_commit = record.at;
-    if (record.at >= from && tail.commits.size() < kCommitsMax)
-      tail.commits.push_back({record.at, std::string(record.description.substr(0, 120))});
+    if (record.at < from) return {};
+    tail.last_commit = record.at;
+    if (tail.commits.size() < kCommitsMax) tail.commits.push_back({record.at, std::string(record.description.substr(0, 120))});
     return {};
   }));
   return tail;

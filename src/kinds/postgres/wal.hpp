@@ -27,7 +27,8 @@ struct WalTail {
   std::size_t records = 0;
   Lsn last;                          // start of the last valid record
   std::optional<Lsn> marker_commit;  // the commit of the last `foreshadow` message
-  std::vector<WalCommit> commits;    // from `from` on, at most 1000
+  std::vector<WalCommit> commits;    // from `from` on, at most 1000: examples for people
+  std::optional<Lsn> last_commit;    // of all of them; what is decided on
 };
 
 // Lines of pg_waldump; anything that is not a record line is an error.
