@@ -62,8 +62,7 @@ resources:
       retirement: rebuild
       freeze_share: 0.4
     provision:
-      command: {argv: [./provision.sh, up], destroy: [./provision.sh, down], rebuild: [./provision.sh, again],
-                timeout: 30s}
+      command: {argv: [./provision.sh, up], destroy: [./provision.sh, down], rebuild: [./provision.sh, again], timeout: 30s}
     options: {health_path: /healthz}
   - name: ledger
     kind: postgres

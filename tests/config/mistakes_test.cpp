@@ -176,7 +176,7 @@ TEST(Mistakes, AutonomyNeedsMeans) {
 
 TEST(Mistakes, ShadowsNeedAMaker) {
   EXPECT_EQ(refusal("    provision:\n      command: {argv: [./provision.sh, up], destroy: [./provision.sh, down], "
-                    "timeout: 30s}\n",
+                    "rebuild: [./provision.sh, again], timeout: 30s}\n",
                     ""),
             "f.yaml:39:7: policy: autonomy act needs shadows, and nothing makes them; add provision:, or set autonomy: "
             "observe");
