@@ -43,6 +43,10 @@ class Foreshadow:
     def alive(self):
         return self._process.poll() is None
 
+    def phase(self, resource):
+        """Where the resource's lifecycle stands, or None before that is known."""
+        return next((r["phase"] for r in (self.status or {}).get("resources", []) if r["name"] == resource), None)
+
     def poll(self):
         """New journal records, oldest first; now and then renews `status`."""
         while chunk := self._events.stdout.read(1 << 16):

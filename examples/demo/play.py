@@ -96,7 +96,8 @@ def play_foreshadow(scene, show):
             return t_s >= scene.pace.life_s
         if line["first_failure_s"] is not None and story.at("handover") is None:
             return t_s >= line["first_failure_s"] + AFTERMATH_S
-        return story.over(t_s)
+        # The old primary has become standby, or was rebuilt, or is left to a person.
+        return story.told() and foreshadow.phase(scene.resource) == "observing"
 
     load, report, _ = _play(scene, port, show, "foreshadow", story, foreshadow, over)
     for record in foreshadow.poll():

@@ -19,7 +19,6 @@ class Story:
         self._effects = {}
         self._at_ms = {}
         self._epoch = None
-        self._retired_ms = None
 
     def begin(self, began_ms):
         """When the load began, by the wall clock. Records may have come before."""
@@ -32,11 +31,9 @@ class Story:
         """When something first happened, in seconds: "shadow", "mirror", "shift", "critical", "hold", "handover"; or None."""
         return self._seconds(self._at_ms.get(name))
 
-    def over(self, t_s):
-        """The outcome is known, the thresholds have been looked at, and the old primary's future is settled."""
-        if self.outcome is None or self.tuning is None:
-            return False
-        return self._retired_ms is not None or t_s > self._seconds(self._at_ms["outcome"]) + 5
+    def told(self):
+        """The outcome is known and the thresholds have been looked at; what is left is the old primary's future."""
+        return self.outcome is not None and self.tuning is not None
 
     def facts(self):
         """The report's fields that come from Foreshadow's side."""
@@ -102,9 +99,6 @@ class Story:
         name, effect = self._effects.get(body["id"], (None, None))
         if name is None:
             return
-        if name == "retire":
-            # Also a refusal settles it: the old primary is then left to a person.
-            self._retired_ms = at_ms
         if body["error"] is not None:
             self._tell(at_ms, f"{name} failed: {body['error']['what']}")
             return

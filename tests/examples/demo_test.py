@@ -118,12 +118,10 @@ class StoryTest(unittest.TestCase):
         self.assertIsNone(facts["lead_s"])
         self.assertEqual(facts["handover_at_s"], 25)
 
-    def test_is_over_only_when_the_old_primary_is_settled(self):
+    def test_is_told_once_the_thresholds_have_been_looked_at(self):
         records = whole_story()
-        self.assertFalse(self.tell(records[:-4]).over(38))
-        self.assertFalse(self.tell(records[:-2]).over(38))
-        self.assertTrue(self.tell(records[:-2]).over(43))
-        self.assertTrue(self.tell(records).over(38.1))
+        self.assertFalse(self.tell(records[:-3]).told())
+        self.assertTrue(self.tell(records[:-2]).told())
 
     def test_other_resources_are_not_ours(self):
         records = whole_story()
