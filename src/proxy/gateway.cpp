@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -40,6 +41,14 @@ std::uint64_t from_the_system() {
   std::uint64_t value = 0;
   FS_ASSERT(getrandom(&value, sizeof value, 0) == sizeof value);
   return value;
+}
+
+// Every client costs two descriptors, and the customary soft limit of 1024 is for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("cannot raise the limit of open files to {}", limit.rlim_max);
 }
 
 // Everything that the one thread touches, in an order of construction that destroys listeners (and with them the last
@@ -192,6 +201,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(GatewaySettings settings, const 
 }
 
 Result<void> Gateway::run(GatewaySettings settings, const ProtocolFactory& protocols, std::stop_token stop) {
+  raise_descriptor_limit();
   FS_TRY(gateway, start(std::move(settings), protocols));
   std::mutex mutex;
   std::condition_variable_any asked;

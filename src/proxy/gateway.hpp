@@ -36,7 +36,8 @@ class Gateway {
   // Listens and serves when it returns. Errors: conflict (another gateway of this name runs), corrupt (state file),
   // io (cannot listen), invalid (settings).
   static Result<std::unique_ptr<Gateway>> start(GatewaySettings settings, const ProtocolFactory& protocols);
-  // start(), then blocks until `stop` is requested, then shuts down cleanly.
+  // For a process that is a gateway: raises its limit of open files, start(), then blocks until `stop` is requested,
+  // then shuts down cleanly.
   static Result<void> run(GatewaySettings settings, const ProtocolFactory& protocols, std::stop_token stop);
 
   // Stops accepting, lets work in flight finish within drain_timeout, ends the rest.
