@@ -172,7 +172,23 @@ class Run final : public engine::Hands {
       paused_until_ = schedule_.now() + Millis{500 + static_cast<int>(random_.below(8000))};
       note("controller stopped");
     }
+    const auto aborts = epoch_to_abort(event);
+    const auto resource = event.resource;
     guarded([&] { engine_->handle(std::move(event)); });
+    // Only an abort that was taken binds: one that was on its way to a controller that died got no answer.
+    if (aborts && engine_) {
+      aborted_epoch_[resource] = *aborts;
+      ++report_.aborted;
+    }
+  }
+
+  // The epoch that this event forbids, if it is an abort that comes in time.
+  std::optional<std::uint64_t> epoch_to_abort(const Event& event) const {
+    const auto* command = std::get_if<Command>(&event.body);
+    if (command == nullptr || command->verb != Verb::abort || event.resource.empty()) return {};
+    const auto& l = engine_->state().resources.at(event.resource);
+    if (l.phase != Phase::handing_over || decide::past_no_return(l)) return {};
+    return l.epoch + 1;
   }
 
   template <class F>
@@ -249,13 +265,6 @@ class Run final : public engine::Hands {
     static constexpr Verb verbs[] = {Verb::handover, Verb::pause, Verb::resume, Verb::resume,
                                      Verb::abort,    Verb::rollback, Verb::approve, Verb::approve};
     const auto verb = verbs[random_.below(std::size(verbs))];
-    if (engine_ && verb == Verb::abort) {
-      const auto& l = engine_->state().resources.at(id);
-      if (l.phase == Phase::handing_over && !decide::past_no_return(l)) {
-        aborted_epoch_[id] = l.epoch + 1;
-        ++report_.aborted;
-      }
-    }
     note(fmt::format("operator: {} {}", to_string(verb), id));
     deliver(Event{{}, random_.chance(0.9) || (verb != Verb::pause && verb != Verb::resume) ? id : "", Command{verb, "sim", ""}});
   }

@@ -106,7 +106,7 @@ class Play:
                 return
 
     def story_over(self):
-        return bool(self.line) and self.story.over(self.t_s)
+        return bool(self.line) and self.story.told() and self.foreshadow.phase(self.scene.resource) == "observing"
 
     def terms(self):
         return [r["body"]["body"]["term"] for r in self.records if r["name"] == "started"]
