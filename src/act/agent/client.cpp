@@ -1,6 +1,9 @@
 #include "act/agent/client.hpp"
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "domain/json.hpp"
@@ -11,11 +14,14 @@ namespace {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
 
 // Longer than the agent's own deadline for each step, so that its reason reaches us instead of our timeout.
 constexpr Millis kLook = 10s;
 constexpr Millis kStep = 60s;
-constexpr Millis kStart = 5min;    // a revive replays WAL
+constexpr Millis kStart = 5min;   // a revive replays WAL
+constexpr Millis kRestart = 15s;  // of an agent, under its supervisor
+constexpr Millis kAskAgain = 100ms;
 constexpr Millis kRejoin = 30min;  // a rewind copies what differs
 
 json authority(const Authority& who) { return {{"resource", who.resource}, {"term", who.term}, {"epoch", who.epoch}}; }
@@ -91,27 +97,34 @@ class RemoteReplicator final : public Replicator {
   Result<std::string> follow(const Instance& primary, const Instance& shadow, Millis timeout, const Progress& progress,
                              std::stop_token stop) override {
     const json request{{"primary", primary}, {"shadow", shadow}, {"timeout_ms", timeout}};
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    const auto deadline = Clock::now() + timeout + kLook;
+    std::optional<Clock::time_point> heard;
     std::string told;
-    for (;;) {
+    while (Clock::now() < deadline) {
       // The agent answers when something has changed, or after a moment: this loop does not spin.
       auto answer = caller_.ask("follow", request, kLook, stop);
       if (!answer) {
-        if (answer.error().code == Code::cancelled) abandon(shadow);
-        return tl::make_unexpected(std::move(answer).error());
+        if (stop.stop_requested()) abandon(shadow);
+        // An agent that is restarted takes its copy with it, and finds what to do when asked again.
+        const auto code = answer.error().code;
+        const bool silent = code == Code::unreachable || code == Code::timeout;
+        if (!silent || !heard || Clock::now() - *heard > kRestart || !wait(stop, kAskAgain))
+          return tl::make_unexpected(std::move(answer).error());
+        continue;
       }
+      heard = Clock::now();
       try {
+        const std::string state = answer->at("state");
+        if (state == "failed") return tl::make_unexpected(answer->at("error").get<Error>());
         const std::string detail = answer->at("detail");
-        if (answer->at("state") == "done") return detail;
+        if (state == "done") return detail;
         if (progress && detail != told) progress(answer->at("fraction"), told = detail);
       } catch (const json::exception& e) {
         return fail(Code::invalid, std::string("the agent's answer to follow: ") + e.what());
       }
-      if (std::chrono::steady_clock::now() >= deadline + kLook) {
-        abandon(shadow);
-        return fail(Code::timeout, "the shadow was not ready in time");
-      }
     }
+    abandon(shadow);
+    return fail(Code::timeout, "the shadow was not ready in time");
   }
   Result<ReplicaState> state(const Instance& primary, const Instance& shadow, std::stop_token stop) override {
     FS_TRY(answer, caller_.ask("replica_state", {{"primary", primary}, {"shadow", shadow}}, kLook, stop));
@@ -131,6 +144,14 @@ class RemoteReplicator final : public Replicator {
   }
 
  private:
+  // False: told to stop.
+  static bool wait(const std::stop_token& stop, Millis pause) {
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    stopped.wait_for(lock, stop, pause, [] { return false; });
+    return !stop.stop_requested();
+  }
   // Told to stop ourselves, we still say so to the agent: a base copy nobody wants loads a dying primary.
   void abandon(const Instance& shadow) {
     const auto answer = caller_.ask("abandon", {{"shadow", shadow}}, kLook, {});

@@ -99,10 +99,13 @@ class RealDesk final : public Desk {
 
   Result<json> follow(const Question& q, std::shared_ptr<HostPorts> ports) {
     FS_CHECK(need(q, {{"primary", &q.primary}, {"shadow", &q.shadow}}, false));
-    FS_TRY(status, jobs_.ask(key(q), [q, ports](const Progress& progress, std::stop_token stop) {
+    const auto status = jobs_.ask(key(q), [q, ports](const Progress& progress, std::stop_token stop) {
       return ports->replicator->follow(q.primary, q.shadow, q.timeout, progress, std::move(stop));
-    }));
-    return json{{"state", status.done ? "done" : "running"}, {"fraction", status.fraction}, {"detail", status.detail}};
+    });
+    // Inside the answer, so that who asks can tell a copy that failed from an agent that did not answer.
+    if (!status) return json{{"state", "failed"}, {"error", status.error()}};
+    return json{
+        {"state", status->done ? "done" : "running"}, {"fraction", status->fraction}, {"detail", status->detail}};
   }
 
   Result<json> step(const Question& q, HostPorts& ports) {

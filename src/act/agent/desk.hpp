@@ -5,7 +5,8 @@
 //   prove_equal {who, primary, shadow} | fence {who, primary, shadow} | check_fenced {who, primary, shadow, proof}
 //   promote {who, instance} | revive {who, instance} | rejoin {who, instance, primary}       -> text
 //   writable {instance} -> bool
-//   follow {primary, shadow, timeout_ms} -> {"state": "running" | "done", "fraction", "detail"}; ask again until done
+//   follow {primary, shadow, timeout_ms} -> {"state": "running" | "done", "fraction", "detail"}, or {"state":
+//     "failed", "error"}; ask again while it runs
 //   abandon {shadow} -> null: ends a running follow | forget {primary, shadow} -> null
 //   replica_state {primary, shadow} -> {"following", "lag_ms", "lag_bytes", "detail"}
 //   epochs {resource} -> the book's entry | ping -> "pong"

@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "kinds/postgres/server.hpp"
+#include "kinds/postgres/standby.hpp"
 
 namespace foreshadow::kinds::postgres {
 namespace {
@@ -124,6 +125,7 @@ Result<CopyPlan> plan_copy(Control& primary, const Instance& from, const Instanc
                            std::stop_token stop) {
   FS_TRY(in_recovery, primary.truth("SELECT pg_is_in_recovery()", kQuery, stop));
   if (in_recovery) return fail(Code::refused, from.id + " is in recovery: it is not the primary");
+  FS_CHECK(refuse_synchronous(primary, to, stop));
   FS_TRY(rows, primary.query("SELECT current_setting('wal_level'), "
                              "(SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'), "
                              "(SELECT count(*) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')), "

@@ -51,18 +51,6 @@ Result<Upstream> ask_upstream(const Instance& primary, const PgSettings& setting
   return out;
 }
 
-// A primary that waits for our old primary waits for a volume that is about to fill.
-Result<void> never_synchronous(Control& control, const Instance& old_primary, std::stop_token stop) {
-  FS_TRY(names, control.value("SELECT current_setting('synchronous_standby_names')", kQuery, std::move(stop)));
-  if (names.find('*') != std::string::npos || names.find(old_primary.id) != std::string::npos)
-    return fail(
-        Code::refused,
-        fmt::format("{} would be a synchronous standby (synchronous_standby_names = '{}') and its failure would stall "
-                    "every commit; take it out of that setting first",
-                    old_primary.id, names));
-  return {};
-}
-
 struct Divergence {
   bool diverged = false;
   std::string text;
@@ -147,7 +135,7 @@ Result<std::string> rejoin_cluster(const PgSettings& settings, const Instance& o
   FS_TRY(control, Control::connect(primary.endpoint, settings, stop));
   FS_TRY(in_recovery, control.truth("SELECT pg_is_in_recovery()", kQuery, stop));
   if (in_recovery) return fail(Code::refused, primary.id + " is in recovery: it is not the primary");
-  FS_CHECK(never_synchronous(control, old_primary, stop));
+  FS_CHECK(refuse_synchronous(control, old_primary, stop));
   FS_TRY(view, look_at_standby(old_primary, settings, stop));
   if (view.running && !view.in_recovery)
     return fail(Code::refused, old_primary.id + " takes writes: it must be fenced before it can follow");

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/log.hpp"
 #include "io/fd.hpp"
 #include "io/files.hpp"
 #include "io/wait.hpp"
@@ -129,15 +130,19 @@ std::string server_log(const Instance& instance) {
 
 Result<void> start_server(const PgSettings& settings, const Instance& instance, const DataDir& dir, Millis timeout,
                           std::stop_token stop) {
-  const auto log = server_log(instance);
-  if (log.find_first_of("\"$`\\\n\r") != std::string::npos)
-    return fail(Code::invalid, "log_file '" + log + "' holds a character that pg_ctl cannot pass on");
-  FS_CHECK(prepare_log(log, dir));
+  auto log_file = server_log(instance);
+  if (log_file.find_first_of("\"$`\\\n\r") != std::string::npos)
+    return fail(Code::invalid, "log_file '" + log_file + "' holds a character that pg_ctl cannot pass on");
+  // A volume too full for a log is no reason not to start what may run on it.
+  if (auto prepared = prepare_log(log_file, dir); !prepared) {
+    log::warn("{} starts without a log: {}", instance.id, prepared.error().what);
+    log_file = "/dev/null";
+  }
   // "restart" of a server that does not run is a start with the options of the last one: port, socket directory, a
   // configuration kept elsewhere.
   const char* action = dir.has("postmaster.opts") ? "restart" : "start";
   FS_TRY(ran, run_tool(settings, dir.uid(), dir.gid(), "pg_ctl",
-                       {action, "-D", dir.path(), "-l", log, "-W", "-m", "immediate"}, 30s, stop));
+                       {action, "-D", dir.path(), "-l", log_file, "-W", "-m", "immediate"}, 30s, stop));
   if (ran.exit_code != 0) return fail(Code::refused, "pg_ctl: " + last_words(ran));
   const auto began = std::chrono::steady_clock::now();
   return wait_until(
@@ -151,7 +156,7 @@ Result<void> start_server(const PgSettings& settings, const Instance& instance, 
         // Right after pg_ctl the server may not have entered its directory yet.
         if (std::chrono::steady_clock::now() - began < 2s) return false;
         FS_TRY(members, processes_of(dir.path()));
-        if (members.empty()) return fail(Code::refused, instance.id + " does not start: " + tail_of(log));
+        if (members.empty()) return fail(Code::refused, instance.id + " does not start: " + tail_of(log_file));
         return false;
       },
       5ms);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
 
@@ -45,6 +47,38 @@ std::map<std::string, std::optional<std::string>> listen_parameters(const Instan
   return {{"port", std::to_string(instance.endpoint.port)},
           {"listen_addresses", attribute("listen_addresses", socket ? "" : host)},
           {"unix_socket_directories", socket ? host : attribute("socket_dir", "")}};
+}
+
+bool names_standby(const std::string& names, const std::string& application_name) {
+  const auto same = [&](const std::string& word) {
+    return word == "*" ||
+           std::equal(word.begin(), word.end(), application_name.begin(), application_name.end(),
+                      [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
+  };
+  // Words between commas, brackets and blanks; inside double quotes everything is part of the word. FIRST, ANY and
+  // numbers are words too, and no standby of ours is called that.
+  std::string word;
+  bool quoted = false;
+  for (const char c : names + ",") {
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (quoted || (c != ',' && c != '(' && c != ')' && std::isspace(static_cast<unsigned char>(c)) == 0)) {
+      word += c;
+    } else if (!word.empty()) {
+      if (same(word)) return true;
+      word.clear();
+    }
+  }
+  return !word.empty() && same(word);
+}
+
+Result<void> refuse_synchronous(Control& primary, const Instance& standby, std::stop_token stop) {
+  FS_TRY(names, primary.value("SELECT current_setting('synchronous_standby_names')", kQuery, std::move(stop)));
+  if (!names_standby(names, standby.id)) return {};
+  return fail(Code::refused,
+              fmt::format("{} would be a synchronous standby (synchronous_standby_names = '{}') and its failure "
+                          "would stall every commit; take it out of that setting first",
+                          standby.id, names));
 }
 
 Result<StandbyView> look_at_standby(const Instance& standby, const PgSettings& settings, std::stop_token stop) {

@@ -21,6 +21,11 @@ std::map<std::string, std::optional<std::string>> standby_parameters(const Insta
 // says otherwise; a TCP host means no Unix socket, unless "socket_dir" does.
 std::map<std::string, std::optional<std::string>> listen_parameters(const Instance& instance);
 
+// Whether synchronous_standby_names (20.6.2) takes in a standby of this name.
+bool names_standby(const std::string& synchronous_standby_names, const std::string& application_name);
+// refused: this primary would wait for that standby at every commit, and hang with it when it dies.
+Result<void> refuse_synchronous(Control& primary, const Instance& standby, std::stop_token stop);
+
 struct StandbyView {
   bool running = false;
   bool in_recovery = false;

@@ -143,8 +143,6 @@ TEST(PgHandover, NoAcknowledgedWriteIsLostAndTheOldPrimaryFollowsWithoutRewind) 
   const auto present = ledger_of(pair.primary);
   EXPECT_TRUE(std::includes(present.begin(), present.end(), acknowledged.begin(), acknowledged.end()));
   EXPECT_EQ(present.size(), acknowledged.size());
-  for (const auto& text : {*proof, *fenced, *checked, *promoted, *rejoined})
-    ::testing::Test::RecordProperty("step", text);
   std::printf("  %s\n  %s\n  %s\n  %s\n  %s\n", proof->c_str(), fenced->c_str(), checked->c_str(), promoted->c_str(),
               rejoined->c_str());
 }

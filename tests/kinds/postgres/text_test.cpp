@@ -9,6 +9,7 @@
 #include "kinds/postgres/proof.hpp"
 #include "kinds/postgres/server.hpp"
 #include "kinds/postgres/settings.hpp"
+#include "kinds/postgres/standby.hpp"
 #include "kinds/postgres/wal.hpp"
 
 namespace foreshadow::kinds::postgres {
@@ -123,6 +124,13 @@ TEST(PgText, Progress) {
   EXPECT_LT(copied_fraction("waiting for checkpoint"), 0);
   EXPECT_LT(copied_fraction("a/b kB (x%)"), 0);
   EXPECT_LT(copied_fraction("1/0 kB (0%)"), 0);
+}
+
+TEST(PgText, SynchronousNames) {
+  for (const char* yes : {"*", "shop-b", "Shop-B", "a, shop-b", "FIRST 2 (a, \"shop-b\")", "ANY 1 (*)", "2(shop-b,c)"})
+    EXPECT_TRUE(names_standby(yes, "shop-b")) << yes;
+  for (const char* no : {"", "shop-b2", "a", "FIRST 1 (a, b)", "xshop-b"})
+    EXPECT_FALSE(names_standby(no, "shop-b")) << no;
 }
 
 TEST(PgText, SlotNameAndConninfo) {

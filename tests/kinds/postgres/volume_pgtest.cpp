@@ -78,36 +78,61 @@ void make_table(const Instance& primary) {
   sql(primary, "ALTER TABLE t ALTER v SET STORAGE PLAIN");
 }
 
-TEST(PgVolume, DeadShadowDoesNotShortenThePrimarysLife) {
-  const auto life = [](bool with_shadow, std::string& wal) {
-    SmallVolume volume("110m");
-    Pair pair(small(), volume.path());
-    make_table(pair.primary);
-    if (with_shadow) {
-      pair.make_shadow();
-      // Stopped for good, as by a crash: nobody tells the primary.
-      EXPECT_TRUE(kinds::postgres::kill_processes(pair.shadow.data_dir, 0ms, 10s).has_value());
-      EXPECT_EQ(sql(pair.primary, "SELECT count(*) FROM pg_replication_slots"), "0");
-    } else {
-      // The control is checkpointed at the same moment as a base copy would.
-      sql(pair.primary, "CHECKPOINT");
-    }
-    sql(pair.primary, "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 30000)");
+struct Life {
+  std::uint64_t written = 0;  // until the server said no
+  long long wal_bytes = 0;    // after 30 MB of it
+};
+
+enum class With { nothing, dead_shadow, dead_slot };
+
+Life live(With what) {
+  SmallVolume volume("110m");
+  Pair pair(small(), volume.path());
+  make_table(pair.primary);
+  if (what == With::dead_shadow) {
+    pair.make_shadow();
+    // Stopped for good, as by a crash: nobody tells the primary.
+    EXPECT_TRUE(kinds::postgres::kill_processes(pair.shadow.data_dir, 0ms, 10s).has_value());
+    EXPECT_EQ(sql(pair.primary, "SELECT count(*) FROM pg_replication_slots"), "0");
+  } else {
+    // Checkpointed at the same moment as by a base copy.
     sql(pair.primary, "CHECKPOINT");
-    wal = sql(pair.primary, "SELECT sum(size) FROM pg_ls_waldir()");
-    return write_until_full(pair.primary);
-  };
-  std::string control_wal;
-  std::string shadow_wal;
-  const auto control = life(false, control_wal);
-  const auto with_shadow = life(true, shadow_wal);
-  std::printf("  control wrote %llu bytes (WAL %s), with a dead shadow %llu (WAL %s)\n",
-              static_cast<unsigned long long>(control), control_wal.c_str(),
-              static_cast<unsigned long long>(with_shadow), shadow_wal.c_str());
-  ASSERT_GT(control, 10'000'000U);
-  EXPECT_GE(static_cast<double>(with_shadow), 0.97 * static_cast<double>(control));
+    if (what == With::dead_slot) sql(pair.primary, "SELECT pg_create_physical_replication_slot('left_behind', true)");
+  }
+  sql(pair.primary, "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 30000)");
+  sql(pair.primary, "CHECKPOINT");
+  Life life;
+  life.wal_bytes = std::stoll(sql(pair.primary, "SELECT sum(size) FROM pg_ls_waldir()"));
+  life.written = write_until_full(pair.primary);
+  return life;
+}
+
+TEST(PgVolume, DeadShadowDoesNotShortenThePrimarysLife) {
+  const auto control = live(With::nothing);
+  const auto shadowed = live(With::dead_shadow);
+  // What a slot would have done, so that this test is known to see it.
+  const auto slotted = live(With::dead_slot);
+  std::printf("  until full: control %llu bytes, dead shadow %llu, dead slot %llu; WAL after 30 MB: %lld, %lld, %lld\n",
+              static_cast<unsigned long long>(control.written), static_cast<unsigned long long>(shadowed.written),
+              static_cast<unsigned long long>(slotted.written), control.wal_bytes, shadowed.wal_bytes,
+              slotted.wal_bytes);
+  ASSERT_GT(control.written, 10'000'000U);
+  EXPECT_GE(static_cast<double>(shadowed.written), 0.97 * static_cast<double>(control.written));
   // pg_wal stays what max_wal_size allows, shadow or not.
-  EXPECT_LE(std::stoll(shadow_wal), 10'000'000);
+  EXPECT_LE(shadowed.wal_bytes, control.wal_bytes + (2 << 20));
+  EXPECT_LT(static_cast<double>(slotted.written), 0.5 * static_cast<double>(control.written));
+  EXPECT_GT(slotted.wal_bytes, 2 * control.wal_bytes);
+}
+
+TEST(PgVolume, ShadowIsRefusedWhereItWouldBecomeSynchronous) {
+  Pair pair;
+  sql(pair.primary, "ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (other, \"shop-b\")'");
+  sql(pair.primary, "SELECT pg_reload_conf()");
+  ASSERT_TRUE(eventually([&] { return sql(pair.primary, "SHOW synchronous_standby_names") != ""; }));
+  const auto refused = pair.replicator()->follow(pair.primary, pair.shadow, 1min, {}, {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::refused);
+  EXPECT_NE(refused.error().what.find("synchronous"), std::string::npos) << refused.error().what;
 }
 
 TEST(PgVolume, BaseCopyIsRefusedWhereItWouldFillThePrimarysVolume) {
@@ -154,7 +179,7 @@ TEST(PgVolume, BaseCopyIsGivenUpWhenHeadroomGoesAndThePrimaryKeepsNothingOfIt) {
 TEST(PgVolume, BaseCopyIsGivenUpWhenItsControllerIsGoneOrStops) {
   Pair pair;
   make_table(pair.primary);
-  pair.options["max_rate"] = "1MiB";
+  pair.options["max_rate"] = "8MiB";
   std::stop_source stop;
   std::atomic<bool> copying{false};
   Result<std::string> ended = fail(Code::io, "not run");
@@ -171,15 +196,18 @@ TEST(PgVolume, BaseCopyIsGivenUpWhenItsControllerIsGoneOrStops) {
   ASSERT_TRUE(eventually([&] { return sql(pair.primary, "SELECT count(*) FROM pg_stat_replication") == "0"; }));
   EXPECT_TRUE(*kinds::postgres::is_empty_directory(pair.shadow.data_dir));
 
-  // An agent that dies takes its copy with it, and what is left is known to be ours.
+  // An agent that dies takes its copy with it; restarted and asked again, it begins anew over what it left.
   asking = std::jthread([&] { ended = pair.replicator()->follow(pair.primary, pair.shadow, 2min, {}, {}); });
   ASSERT_TRUE(eventually([&] { return sql(pair.primary, "SELECT count(*) FROM pg_stat_replication") != "0"; }));
-  pair.agent->kill();
-  asking.join();
-  ASSERT_TRUE(eventually([&] { return sql(pair.primary, "SELECT count(*) FROM pg_stat_replication") == "0"; }));
-  pair.agent->start();
+  // Rates are asked for anew with each question, so the second copy is a quick one.
   pair.options["max_rate"] = "unlimited";
+  pair.agent->kill();
+  ASSERT_TRUE(eventually([&] { return sql(pair.primary, "SELECT count(*) FROM pg_stat_replication") == "0"; }));
+  EXPECT_FALSE(*kinds::postgres::is_empty_directory(pair.shadow.data_dir));
+  pair.agent->start();
   ASSERT_OK(pair.replicator()->follow(pair.primary, pair.shadow, 2min, {}, {}));
+  asking.join();
+  ASSERT_OK(ended);
 }
 
 TEST(PgVolume, FullPrimaryIsFencedAndTheFenceSaysThatItIsThePointOfNoReturn) {

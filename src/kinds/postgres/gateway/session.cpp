@@ -152,10 +152,11 @@ asio::awaitable<void> Session::serve_client() {
 
 bool Session::may_pipeline() const { return Clock::now() - unit_began_ < pipeline_max; }
 
-// The next message must not go out yet: the last answer is still on its way to the client, or the unit has pipelined
-// enough.
-bool Session::must_wait() const {
-  if (!unit_open_ || closing_) return false;
+// A message of this type must not go out yet: the last answer is still on its way to the client, or the unit has
+// pipelined enough. What belongs to a COPY under way never waits: the answer it would wait for comes only behind it.
+bool Session::must_wait(char type) const {
+  if (!unit_open_ || closing_ || tracker_.in_copy()) return false;
+  if (type == 'd' || type == 'c' || type == 'f' || type == 'H') return false;
   return tracker_.idle() || tracker_.queued() >= queued_max ||
          (closed_request_ && !tracker_.drained() && !may_pipeline());
 }
@@ -176,10 +177,10 @@ asio::awaitable<bool> Session::handle_input() {
     const Piece& piece = **next;
     bool forward = forward_rest_;
     if (piece.head) {
-      if (must_wait() || !unit_open_) {
+      if (must_wait(piece.type) || !unit_open_) {
         if (!co_await send_to_server(bytes.substr(from, at - from))) co_return false;
         from = at;
-        while (must_wait()) co_await bell_.wait();
+        while (must_wait(piece.type)) co_await bell_.wait();
         if (closing_) co_return false;
       }
       const auto admitted = co_await admit(piece);

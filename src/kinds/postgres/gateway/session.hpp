@@ -64,7 +64,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<bool> handle_input();
   enum class Admitted { forward, drop, end };
   Awaitable<Admitted> admit(const Piece& piece);
-  bool must_wait() const;
+  bool must_wait(char type) const;
   Awaitable<bool> send_to_server(std::string_view bytes);
   bool may_pipeline() const;
   Awaitable<void> refuse(const Piece& first, const Error& error);

@@ -76,7 +76,7 @@ bool Session::judge(Backend& b, const Piece& piece, bool& ready_seen) {
   }
   if (piece.type == 'S') return judge_status(b, piece);
   if (tracker_.idle()) {
-    if (piece.type == 'E') b.last_words = message('E', piece.body);
+    if (piece.type == 'E' && piece.whole) b.last_words = message('E', piece.body);
     return piece.type == 'A' || piece.type == 'N';
   }
   tracker_.backend(piece);

@@ -124,6 +124,88 @@ TEST_F(PgHandover, idle_and_busy_sessions_follow_without_an_error) {
   EXPECT_EQ(edge_->report().in_flight, 0);
 }
 
+// Somebody else's client, somebody else's bookkeeping: every acknowledged transaction is in the history, and the sums
+// agree.
+TEST_F(PgHandover, pgbench_does_not_notice) {
+  PgCluster::run({PgCluster::bin_dir() + "/pgbench", "-i", "-s", "2", "-q", primary_.conninfo()});
+  edge_->put_in_force(table_of(0, 1, a, b));
+  const std::string through = "host=127.0.0.1 dbname=postgres user=postgres port=" + std::to_string(edge_->port());
+  std::vector<std::string> said(2);
+  // One client where each transaction brings its own connection: pgbench blocks in a login, so with two of them the one
+  // would wait at the gate while the other's open transaction keeps the gate from draining.
+  std::vector<std::thread> loads;
+  const std::vector<std::vector<std::string>> modes = {{"-M", "extended", "-c", "6"},
+                                                       {"-M", "simple", "-c", "1", "-C"}};
+  for (std::size_t i = 0; i < modes.size(); ++i)
+    loads.emplace_back([&, i] {
+      std::vector<std::string> argv{PgCluster::bin_dir() + "/pgbench", "-n", "-T", "6"};
+      argv.insert(argv.end(), modes[i].begin(), modes[i].end());
+      argv.push_back(through);
+      try {
+        said[i] = PgCluster::run(argv);
+      } catch (const std::exception& e) {
+        said[i] = e.what();
+      }
+    });
+  EXPECT_TRUE(eventually([&] { return primary_.exec("SELECT count(*) > 100 FROM pgbench_history") == "t"; }));
+  move_to_standby();
+  for (auto& t : loads) t.join();
+  int processed = 0;
+  for (const auto& text : said) {
+    EXPECT_NE(text.find("number of failed transactions: 0 "), std::string::npos) << text;
+    EXPECT_EQ(text.find("aborted"), std::string::npos) << text;
+    const auto at = text.find("actually processed: ");
+    if (at != std::string::npos) processed += std::atoi(text.c_str() + at + 20);
+  }
+  EXPECT_EQ(standby_.exec("SELECT count(*) FROM pgbench_history"), std::to_string(processed));
+  EXPECT_EQ(
+      standby_.exec("SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history)"),
+      "t");
+  EXPECT_EQ(edge_->report().in_flight, 0);
+}
+
+TEST_F(PgHandover, one_session_goes_through_two_handovers) {
+  Client c(edge_->port()), reports(edge_->port(), "application_name=reports");
+  ASSERT_TRUE(c.query("SET work_mem = '9MB'").ok);
+  edge_->put_in_force(table_of(0, 1, a, b));
+  ASSERT_TRUE(warm(2));
+  move_to_standby();
+  EXPECT_TRUE(c.query("INSERT INTO t(client, n) VALUES (1, 1)").ok);
+
+  PgDirectory third_dir;
+  PgCluster third;
+  third.basebackup_from(standby_, third_dir.path());
+  third.start();
+  const Instance third_instance = instance_of(third, "c", true);
+  edge_->put_in_force(table_of(1, 2, b, third_instance, 1.0));
+  EXPECT_EQ(reports.query("SELECT pg_is_in_recovery()").value, "t");
+  ASSERT_TRUE(eventually([&] {
+    return third.exec("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") == "3";
+  }));
+  ASSERT_TRUE(edge_->hold(2, policy()));
+  third.wait_caught_up(standby_);
+  ASSERT_TRUE(edge_->seal(2));
+  standby_.kill();
+  third.promote();
+  edge_->put_in_force(table_of(2, 1, third_instance));
+  EXPECT_TRUE(c.query("INSERT INTO t(client, n) VALUES (2, 2)").ok);
+  EXPECT_EQ(c.query("SHOW work_mem").value, "9MB");
+  EXPECT_EQ(reports.query("SELECT pg_is_in_recovery()").value, "f");
+  EXPECT_EQ(third.exec("SELECT string_agg(n::text, ',' ORDER BY n) FROM t"), "1,2");
+  EXPECT_EQ(edge_->unmovable(), 0);
+}
+
+TEST_F(PgHandover, an_unnamed_statement_parsed_before_a_handover_is_bound_after_it) {
+  Client c(edge_->port());
+  EXPECT_TRUE(c.take(PQprepare(c.raw(), "", "SELECT $1::int + 1", 0, nullptr)).ok);
+  edge_->put_in_force(table_of(0, 1, a, b));
+  ASSERT_TRUE(warm(1));
+  EXPECT_EQ(edge_->unmovable(), 0);
+  move_to_standby();
+  const char* values[] = {"41"};
+  EXPECT_EQ(c.take(PQexecPrepared(c.raw(), "", 1, values, nullptr, nullptr, 0)).value, "42");
+}
+
 TEST_F(PgHandover, idle_sessions_outlive_a_fenced_primary_while_sealed) {
   Client c(edge_->port());
   ASSERT_TRUE(c.query("SELECT 1").ok);

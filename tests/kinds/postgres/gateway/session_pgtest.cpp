@@ -207,6 +207,24 @@ TEST_F(PgSession, copy_in_and_out_by_both_protocols) {
   }
 }
 
+TEST_F(PgSession, a_copy_may_take_its_time) {
+  Client c(edge_->port());
+  for (const bool extended : {false, true}) {
+    PGresult* r = extended ? PQexecParams(c.raw(), "COPY t FROM STDIN", 0, nullptr, nullptr, nullptr, nullptr, 0)
+                           : PQexec(c.raw(), "COPY t FROM STDIN");
+    ASSERT_EQ(PQresultStatus(r), PGRES_COPY_IN);
+    PQclear(r);
+    server_->exec("SELECT pg_sleep(0.05)");  // longer than a unit may pipeline
+    const std::string line = extended ? "1\tx\n" : "2\ty\n";
+    ASSERT_EQ(PQputCopyData(c.raw(), line.data(), static_cast<int>(line.size())), 1);
+    server_->exec("SELECT pg_sleep(0.05)");
+    ASSERT_EQ(PQputCopyEnd(c.raw(), nullptr), 1);
+    EXPECT_TRUE(c.take(PQgetResult(c.raw())).ok);
+    while ((r = PQgetResult(c.raw()))) PQclear(r);
+  }
+  EXPECT_EQ(c.query("SELECT count(*) FROM t").value, "2");
+}
+
 TEST_F(PgSession, results_and_statements_larger_than_any_buffer) {
   Client c(edge_->port());
   EXPECT_EQ(c.query("SELECT length(repeat('x', 30000000)), repeat('x', 30000000)").value, "30000000");
