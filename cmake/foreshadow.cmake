@@ -85,6 +85,7 @@ function(foreshadow_test folder)
   add_executable(${name}_tests ${sources})
   target_include_directories(${name}_tests PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   # What is tested keeps the preset's optimisation; the tests themselves are compiled far more often than run.
+  # Whatever the preset: tests are compiled far more often than run.
   target_compile_options(${name}_tests PRIVATE -O0)
   target_link_libraries(${name}_tests PRIVATE foreshadow_flags GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LIBS})
   foreach(dep IN LISTS ARG_DEPS)

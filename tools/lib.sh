@@ -141,8 +141,9 @@ jobs() {
 build() {
   local preset=$1 directory=build/$1
   shift
-  if [[ ! -f $directory/build.ninja ]]; then
+  if [[ ! -f $directory/build.ninja || CMakePresets.json -nt $directory/build.ninja ]]; then
     step "configure-$preset" cmake --preset "$preset" || return
+    touch "$directory/build.ninja"
   fi
   step "build-$preset" ninja -C "$directory" -j "$(jobs)" "$@"
 }

@@ -11,6 +11,7 @@ namespace foreshadow::decide {
 namespace {
 
 constexpr int fence_attempts_max = 3;
+constexpr int promote_attempts_max = 4;
 constexpr Millis retry_pause{500};
 
 std::uint64_t next_epoch(const Lifecycle& l) { return l.epoch + 1; }
@@ -75,7 +76,7 @@ void begin_handover(Context& c, const std::string& why) {
   c.enter(Phase::handing_over);
   c.l.handover_began = c.now;
   c.l.handovers.push_back(c.now);
-  c.l.forward_only = c.l.given_up = false;
+  c.l.forward_only = c.l.given_up = c.l.promotion_in_doubt = false;
   c.l.blocked_why.clear();
   hold(c, why);
 }
@@ -186,12 +187,17 @@ void on_check_fenced(Context& c, const EffectDone& done) {
 }
 
 void on_promote(Context& c, const EffectDone& done) {
-  if (done.error) {
-    if (++c.l.attempts % 10 == 1)
-      c.page(fmt::format("{}: promotion of {} has not been confirmed: {}", c.l.resource.id, c.l.shadow->id, done.error->what));
-    return c.retry_after(retry_pause);
-  }
-  switch_over(c, done.detail);
+  auto& l = c.l;
+  if (!done.error) return switch_over(c, done.detail);
+  // Refused or not reached: nothing was done. Anything else may have been.
+  if (done.error->code != Code::refused && done.error->code != Code::unreachable) l.promotion_in_doubt = true;
+  if (++l.attempts % 10 == 1)
+    c.page(fmt::format("{}: promotion of {} has not been confirmed: {}", l.resource.id, l.shadow->id, done.error->what));
+  if (l.attempts < promote_attempts_max || l.promotion_in_doubt || l.forward_only) return c.retry_after(retry_pause);
+  // A shadow that cannot be promoted must not keep clients waiting while the old primary could serve. The agent has the
+  // last word: it revives nothing once a promotion under this epoch may have begun, and then the way is on.
+  l.attempts = 0;
+  revive(c, fmt::format("{} could not be promoted: {}", l.shadow->id, done.error->what));
 }
 
 void on_switch(Context& c, const EffectDone& done) {

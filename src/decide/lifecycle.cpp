@@ -60,7 +60,7 @@ void settle(Context& c) {
   l.lag.reset();
   l.lag_at.reset();
   l.load_ratio = 0;
-  l.aborting = l.handover_wanted = l.rolling_back = l.forward_only = false;
+  l.aborting = l.handover_wanted = l.rolling_back = l.forward_only = l.promotion_in_doubt = false;
   l.asked = l.approved = Question::none;
   l.calm_since.reset();
   l.cooldown_until = c.now + l.policy.budget.cooldown;

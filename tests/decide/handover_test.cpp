@@ -134,6 +134,64 @@ TEST(Handover, promotion_in_doubt_is_repeated_and_never_taken_back) {
   EXPECT_EQ(s.started<Release>() + s.started<Revive>(), 0);
 }
 
+void fail_to_promote(Story& s) {
+  s.to_holding();
+  s.held();
+  s.proven();
+  s.answer<Seal>();
+  s.answer<Fence>();
+  s.answer<CheckFenced>();
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_NE(s.open<Promote>(), nullptr) << i;
+    s.refuse<Promote>(i % 2 == 0 ? Code::refused : Code::unreachable);
+    s.pass(Millis{501});
+  }
+}
+
+TEST(Handover, a_shadow_that_cannot_be_promoted_gives_clients_back_to_the_old_primary) {
+  Story s;
+  fail_to_promote(s);
+  ASSERT_NE(s.open<Revive>(), nullptr);
+  EXPECT_EQ(s.started<Release>(), 0) << "sealed until the old primary runs";
+  s.answer<Revive>();
+  s.answer<Release>();
+  EXPECT_EQ(s.l().phase, Phase::shifting);
+  EXPECT_EQ(s.l().current.id, "old");
+}
+
+TEST(Handover, where_the_agent_does_not_revive_the_way_is_on) {
+  Story s;
+  fail_to_promote(s);
+  s.refuse<Revive>(Code::refused, "a promotion under this epoch was begun");
+  s.pass(Millis{501});
+  s.answer<Fence>();
+  s.answer<CheckFenced>();
+  for (int i = 0; i < 9; ++i) {
+    s.refuse<Promote>(Code::unreachable);
+    s.pass(Millis{501});
+  }
+  EXPECT_NE(s.open<Promote>(), nullptr);
+  EXPECT_EQ(s.started<Revive>(), 1);
+  EXPECT_EQ(s.started<Release>(), 0);
+}
+
+TEST(Handover, a_promotion_asked_for_by_a_controller_that_died_is_never_taken_back) {
+  Story s;
+  s.to_holding();
+  s.held();
+  s.proven();
+  s.answer<Seal>();
+  s.answer<Fence>();
+  s.answer<CheckFenced>();
+  s.tell(Started{2, "test"}, "");
+  for (int i = 0; i < 6; ++i) {
+    s.refuse<Promote>(Code::unreachable);
+    s.pass(Millis{501});
+  }
+  EXPECT_NE(s.open<Promote>(), nullptr);
+  EXPECT_EQ(s.started<Revive>(), 0);
+}
+
 TEST(Handover, a_gateway_that_misses_the_switch_is_told_until_it_has_it) {
   Story s(true);
   s.to_holding();

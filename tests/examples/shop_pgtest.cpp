@@ -64,7 +64,7 @@ class Child {
 class ShopTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!PgCluster::available()) GTEST_SKIP() << "no PostgreSQL server is installed";
+    ASSERT_TRUE(PgCluster::available()) << "no PostgreSQL server is installed: ./dev setup";
     cluster_.init(directory_.path());
     cluster_.start();
   }

@@ -60,6 +60,12 @@ class HostPromoter final : public act::Promoter {
                   fmt::format("{} is no copy of {}: their system identifiers differ", shadow.id, primary.id));
     FS_TRY(in_recovery, standby.truth("SELECT pg_is_in_recovery()", kQuery, stop));
     if (!in_recovery) return fail(Code::conflict, shadow.id + " is not in recovery: it takes writes itself");
+    FS_TRY(may_promote,
+           standby.truth("SELECT has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE')", kQuery, stop));
+    if (!may_promote)
+      return fail(Code::refused, fmt::format("role {} may not promote {}; on the primary: GRANT EXECUTE ON FUNCTION "
+                                             "pg_promote TO {}",
+                                             settings_.user, shadow.id, settings_.user));
 
     FS_TRY(walfile, control.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())", kQuery, stop));
     Proof proof;

@@ -91,6 +91,16 @@ TEST_F(EpochBookTest, APromotionThatDidNothingMayBeGivenUpButOnlyByWhoTriedIt) {
   EXPECT_EQ(refusal(2, Step::revive, "a"), Code::refused);
 }
 
+TEST_F(EpochBookTest, APromotionOnceInDoubtStaysInDoubtWhateverLaterAttemptsSay) {
+  done(1, Step::fence, "a");
+  ASSERT_TRUE(book->begin(who(1), Step::promote, "b"));
+  ASSERT_TRUE(book->end(who(1), Step::promote, "b", fail(Code::timeout, "no answer")));
+  // The same agent, now without a way to the shadow: this attempt did nothing, the one before may have.
+  ASSERT_TRUE(book->begin(who(1), Step::promote, "b"));
+  ASSERT_TRUE(book->end(who(1), Step::promote, "b", fail(Code::unreachable, "nobody there")));
+  EXPECT_EQ(refusal(1, Step::revive, "a"), Code::refused);
+}
+
 TEST_F(EpochBookTest, OnlyWhatWasFencedIsRevivedOrRejoins) {
   EXPECT_EQ(*book->begin(who(1), Step::revive, "a"), Leave::only_look);
   EXPECT_EQ(refusal(1, Step::rejoin, "a"), Code::refused);

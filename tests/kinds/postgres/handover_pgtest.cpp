@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "io/rpc.hpp"
+#include "kinds/postgres/host_promoter.hpp"
 #include "kinds/postgres/pair.hpp"
 #include "kinds/postgres/processes.hpp"
 #include "kinds/postgres/proof.hpp"
@@ -83,6 +84,23 @@ TEST(PgHandover, ProofWaitsForReplayAndRefusesAStuckShadow) {
   EXPECT_CODE(pair.promoter()->prove_equal(pair.who(1), pair.primary, pair.shadow, {}), Code::timeout);
   sql(pair.shadow, "SELECT pg_wal_replay_resume()");
   ASSERT_OK(pair.promoter()->prove_equal(pair.who(1), pair.primary, pair.shadow, {}));
+}
+
+TEST(PgHandover, ARoleThatMayNotPromoteIsRefusedBeforeAnythingIsFenced) {
+  Pair pair;
+  pair.make_shadow();
+  sql(pair.primary, "CREATE ROLE watcher LOGIN IN ROLE pg_monitor");
+  auto settings = kinds::postgres::pg_settings({{"user", "watcher"}});
+  ASSERT_OK(settings);
+  const auto promoter = kinds::postgres::host_promoter(std::move(*settings));
+  const auto prove = [&] { return promoter->prove_equal(pair.who(1), pair.primary, pair.shadow, {}); };
+  ASSERT_TRUE(eventually([&] { return sql(pair.shadow, "SELECT count(*) FROM pg_roles WHERE rolname = 'watcher'") == "1"; }));
+  const auto refused = prove();
+  EXPECT_CODE(refused, Code::refused);
+  EXPECT_NE(refused.error().what.find("GRANT EXECUTE ON FUNCTION pg_promote TO watcher"), std::string::npos)
+      << refused.error().what;
+  sql(pair.primary, "GRANT EXECUTE ON FUNCTION pg_promote TO watcher");
+  EXPECT_TRUE(eventually([&] { return prove().has_value(); })) << prove().error().what;
 }
 
 TEST(PgHandover, NoAcknowledgedWriteIsLostAndTheOldPrimaryFollowsWithoutRewind) {

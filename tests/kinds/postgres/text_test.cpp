@@ -1,5 +1,6 @@
 // What the kind reads as text: LSNs, proofs, pg_waldump, timeline histories, pg_controldata, configuration files,
 // options.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "kinds/postgres/base_copy.hpp"
@@ -64,6 +65,19 @@ TEST(PgText, WalTail) {
   EXPECT_TRUE(tail->commits[1].what.starts_with("COMMIT_PREPARED"));
   EXPECT_EQ(parse_wal(kWal, Lsn{0})->commits.size(), 3U);
   EXPECT_EQ(parse_wal("", Lsn{0})->records, 0U);
+}
+
+TEST(PgText, TheLastCommitIsToldHoweverManyThereAre) {
+  std::string text;
+  for (unsigned i = 1; i <= 1001; ++i)
+    text += fmt::format("rmgr: Transaction len (rec/tot):     34/    34, tx:        {}, lsn: 0/{:08X}, prev 0/{:08X}, desc: "
+                        "COMMIT 2025-01-01\n",
+                        700 + i, i * 0x40, (i - 1) * 0x40);
+  const auto tail = parse_wal(text, Lsn{1});
+  ASSERT_TRUE(tail) << tail.error().what;
+  EXPECT_EQ(tail->commits.size(), 1000U) << "what is kept for people is bounded";
+  ASSERT_TRUE(tail->last_commit);
+  EXPECT_EQ(tail->last_commit->value, 1001U * 0x40U);
 }
 
 TEST(PgText, WalThatIsNotUnderstoodClaimsNothing) {

@@ -23,7 +23,7 @@ HoldPolicy policy(Millis budget = Millis{3000}) {
 class PgHandover : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!PgCluster::available()) GTEST_SKIP() << "no PostgreSQL server installed";
+    ASSERT_TRUE(PgCluster::available()) << "no PostgreSQL server is installed: ./dev setup";
     PgOptions options;
     options.hba = {"host all scram 127.0.0.1/32 scram-sha-256"};
     primary_.init(a_.path(), options);

@@ -78,7 +78,7 @@ class PgHostile : public ::testing::Test {
     directory_.reset();
   }
   void SetUp() override {
-    if (!PgCluster::available()) GTEST_SKIP() << "no PostgreSQL server installed";
+    ASSERT_TRUE(PgCluster::available()) << "no PostgreSQL server is installed: ./dev setup";
     auto settings = settings_of(instance_of(*server_, "a", true));
     settings.header_timeout = Millis{1000};
     edge_ = std::make_unique<Edge>(settings);

@@ -11,7 +11,7 @@ using testing::PgStop;
 
 // The ground every other PostgreSQL test stands on: a standby follows, survives its primary, and is promoted.
 TEST(PgCluster, standby_follows_and_takes_over) {
-  if (!PgCluster::available()) GTEST_SKIP() << "no PostgreSQL server installed";
+  ASSERT_TRUE(PgCluster::available()) << "no PostgreSQL server is installed: ./dev setup";
   PgDirectory a, b;
   PgCluster primary, standby;
   primary.init(a.path());

@@ -33,7 +33,7 @@ class PgSession : public ::testing::Test {
     directory_.reset();
   }
   void SetUp() override {
-    if (!PgCluster::available()) GTEST_SKIP() << "no PostgreSQL server installed";
+    ASSERT_TRUE(PgCluster::available()) << "no PostgreSQL server is installed: ./dev setup";
     server_->exec("TRUNCATE t");
     edge_ = std::make_unique<Edge>(settings_of(instance_of(*server_, "a", true)));
   }
