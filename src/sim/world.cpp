@@ -201,7 +201,7 @@ struct World::Do {
     if (w.random_.chance(w.faults_.effect_fails)) return failed(Code::io, "killed, but not proven: processes remain");
     primary->alive = false;
     primary->writable = false;
-    r.fenced_epoch = e.next_epoch;
+    r.revived_epoch = 0;
     return told("fenced");
   }
 
@@ -219,7 +219,7 @@ struct World::Do {
     if (!w.agent_obeys(r, effect.term, e.next_epoch)) return failed(Code::conflict, "a newer controller has been here");
     auto* primary = w.find(r, e.primary.id);
     auto* shadow = w.find(r, e.shadow.id);
-    if (r.fenced_epoch != e.next_epoch && r.promoted_epoch != e.next_epoch) return failed(Code::refused, "no fence is proven");
+    if (r.revived_epoch == e.next_epoch) return failed(Code::refused, "the fence was given up");
     if (!shadow || !shadow->alive) return failed(Code::unreachable, "the shadow is dead");
     if (primary && primary->alive) w.broken("promotion while the old primary runs");
     if (shadow->data < r.acknowledged)
@@ -252,7 +252,7 @@ struct World::Do {
   EffectDone operator()(const Revive& e) const {
     if (!w.agent_obeys(r, effect.term, e.next_epoch)) return failed(Code::conflict, "a newer controller has been here");
     if (r.promoted_epoch >= e.next_epoch) return failed(Code::refused, "the shadow was promoted");
-    r.fenced_epoch = 0;
+    r.revived_epoch = e.next_epoch;
     auto* primary = w.find(r, e.primary.id);
     if (!primary) return failed(Code::unreachable, "no such instance");
     if (!primary->alive && w.random_.chance(w.faults_.revive_fails)) return failed(Code::io, "no space left on device");

@@ -59,7 +59,7 @@ struct SimResource {
   std::uint64_t acknowledged = 0;  // commits some client was told of
   std::uint64_t parked_since_ms = 0;
   // The agent's book.
-  std::uint64_t agent_epoch = 0, agent_term = 0, promoted_epoch = 0, fenced_epoch = 0;
+  std::uint64_t agent_epoch = 0, agent_term = 0, promoted_epoch = 0, revived_epoch = 0;
   bool flapping = false;
   bool workload_is_the_cause = false;
   int made = 0;

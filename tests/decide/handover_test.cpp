@@ -185,6 +185,7 @@ TEST(Handover, a_promotion_asked_for_by_a_controller_that_died_is_never_taken_ba
   s.answer<CheckFenced>();
   s.tell(Started{2, "test"}, "");
   for (int i = 0; i < 6; ++i) {
+    s.settle_steers();
     s.refuse<Promote>(Code::unreachable);
     s.pass(Millis{501});
   }

@@ -31,9 +31,7 @@ whole=()
 if [[ -z $filter ]]; then
   attempt simulator step "simulator" "$FORESHADOW" sim --seeds 1..10000
   attempt scenes step "scenes" python3 examples/demo/demo.py --short --report "$report/scenes.json"
-  # The cases that hit their moment every time; the others (see kills.py) want a quiet machine and are run by hand.
-  attempt kills step "kills" python3 tests/integration/kills.py --build-dir build/release \
-    stale_table_refused gateway_killed controller_killed
+  attempt kills step "kills" python3 tests/integration/kills.py --build-dir build/release
   whole=(--scenes "$report/scenes.json" --step simulator --step kills)
 fi
 
