@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What must survive kill -9 and SIGSTOP, on real processes: PostgreSQL, the shop, the load generators, `foreshadow run`.
+"""What must survive kill -9, SIGSTOP and a bad start, on real processes: PostgreSQL, the shop, the load generators,
+`foreshadow run`.
 
 One line a case, `ok` with its numbers or `FAILED` with why; the last line counts them; exits with 0 only if all passed, with 2
 if the machine cannot play them.
@@ -16,12 +17,11 @@ import sys
 import threading
 import time
 
-from parts import (ROOT, DemoError, DiskScene, Failed, Gateway, LeakScene, Load, Pace, Play, RpcError, SlowClient, Stage, check,
-                   get_name, is_alive, post_order, read_pid, rpc, second_shop, wait_until)
+from parts import (DISK_PACE, KILL_PACE, ROOT, DemoError, DiskScene, Failed, Gateway, LeakScene, Load, Play, RpcError,
+                   SlowClient, Stage, check, get_name, is_alive, post_order, read_pid, rpc, second_shop, wait_until)
 from play import play_control
+from starts import primary_absent, volume_full
 
-KILL_PACE = Pace(life_s=30, shadowing_horizon_s=24, critical_horizon_s=12, counterfactual_max_s=20)
-DISK_PACE = Pace(life_s=20, shadowing_horizon_s=17, critical_horizon_s=7, counterfactual_max_s=20)
 BACK_WITHIN_S = 1.0
 
 
@@ -366,7 +366,7 @@ def shadow_off(build, seed):
 
 
 CASES = {case.__name__: case for case in (stale_table_refused, gateway_killed, controller_stopped, controller_killed,
-                                          controller_killed_disk, shadow_off, no_fault)}
+                                          controller_killed_disk, shadow_off, no_fault, primary_absent, volume_full)}
 
 
 def main():

@@ -19,9 +19,12 @@ from scene_leak import LeakScene  # noqa: E402
 from stage import DemoError, Stage, is_alive, read_pid, wait_until  # noqa: E402
 from story import Story  # noqa: E402
 
-__all__ = ["DemoError", "DiskScene", "Failed", "Gateway", "LeakScene", "Load", "Pace", "Play", "ROOT", "RpcError", "SlowClient",
-           "Stage", "check", "get_name", "is_alive", "post_order", "read_pid", "rpc", "second_shop", "wait_until",
-           "with_policy"]
+__all__ = ["DISK_PACE", "DemoError", "DiskScene", "Failed", "Foreshadow", "Gateway", "KILL_PACE", "LeakScene", "Load", "Pace",
+           "Play", "ROOT", "RpcError", "SlowClient", "Stage", "ask", "check", "get_name", "is_alive", "post_order", "read_pid",
+           "rpc", "second_shop", "wait_until", "with_policy"]
+
+KILL_PACE = Pace(life_s=30, shadowing_horizon_s=24, critical_horizon_s=12, counterfactual_max_s=20)
+DISK_PACE = Pace(life_s=20, shadowing_horizon_s=17, critical_horizon_s=7, counterfactual_max_s=20)
 
 
 class Failed(Exception):
@@ -212,7 +215,7 @@ class Gateway:
         raise Failed(f"{what}: was accepted")
 
 
-def _ask(port, method, path, body, seconds):
+def ask(port, method, path, body, seconds):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
@@ -224,7 +227,7 @@ def _ask(port, method, path, body, seconds):
 
 def get_name(port, seconds=10):
     """Which shop answers."""
-    status, body = _ask(port, "GET", "/healthz", None, seconds)
+    status, body = ask(port, "GET", "/healthz", None, seconds)
     check(status == 200, f"GET /healthz: {status} {body}")
     return json.loads(body)["name"]
 
@@ -232,7 +235,7 @@ def get_name(port, seconds=10):
 def post_order(port, op, seconds=20):
     """(status, body, seconds it took)"""
     began = time.monotonic()
-    status, body = _ask(port, "POST", "/orders", json.dumps({"op": op, "amount": 1}), seconds)
+    status, body = ask(port, "POST", "/orders", json.dumps({"op": op, "amount": 1}), seconds)
     return status, body, time.monotonic() - began
 
 
