@@ -61,6 +61,7 @@ void switch_over(Context& c, const std::string& why) {
   l.shadow.reset();
   l.segments.clear();
   l.attempts = 0;
+  l.aborting = false;
   c.enter(HandoverStep::switching);
   steer_if_changed(c, why);
 }
@@ -76,7 +77,7 @@ void begin_handover(Context& c, const std::string& why) {
   c.enter(Phase::handing_over);
   c.l.handover_began = c.now;
   c.l.handovers.push_back(c.now);
-  c.l.forward_only = c.l.given_up = c.l.promotion_in_doubt = false;
+  c.l.forward_only = c.l.given_up = c.l.unpromotable = false;
   c.l.blocked_why.clear();
   hold(c, why);
 }
@@ -189,14 +190,13 @@ void on_check_fenced(Context& c, const EffectDone& done) {
 void on_promote(Context& c, const EffectDone& done) {
   auto& l = c.l;
   if (!done.error) return switch_over(c, done.detail);
-  // Refused or not reached: nothing was done. Anything else may have been.
-  if (done.error->code != Code::refused && done.error->code != Code::unreachable) l.promotion_in_doubt = true;
-  if (++l.attempts % 10 == 1)
+  if (++l.attempts == 1 || l.attempts % 10 == 0)
     c.page(fmt::format("{}: promotion of {} has not been confirmed: {}", l.resource.id, l.shadow->id, done.error->what));
-  if (l.attempts < promote_attempts_max || l.promotion_in_doubt || l.forward_only) return c.retry_after(retry_pause);
-  // A shadow that cannot be promoted must not keep clients waiting while the old primary could serve. The agent has the
-  // last word: it revives nothing once a promotion under this epoch may have begun, and then the way is on.
+  if (l.attempts < promote_attempts_max && !l.aborting) return c.retry_after(retry_pause);
+  // A shadow that cannot be promoted must not keep clients waiting while the old primary could serve. The agent judges,
+  // by its book: it revives nothing once a promotion under this epoch may have begun, and then the way is on again.
   l.attempts = 0;
+  l.unpromotable = true;
   revive(c, fmt::format("{} could not be promoted: {}", l.shadow->id, done.error->what));
 }
 

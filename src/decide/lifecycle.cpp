@@ -60,7 +60,7 @@ void settle(Context& c) {
   l.lag.reset();
   l.lag_at.reset();
   l.load_ratio = 0;
-  l.aborting = l.handover_wanted = l.rolling_back = l.forward_only = l.promotion_in_doubt = false;
+  l.aborting = l.handover_wanted = l.rolling_back = l.forward_only = l.unpromotable = false;
   l.asked = l.approved = Question::none;
   l.calm_since.reset();
   l.cooldown_until = c.now + l.policy.budget.cooldown;
@@ -362,7 +362,7 @@ void on_retire(Context& c, const Retire& retire, const EffectDone& done) {
 void leave_handover(Context& c) {
   auto& l = c.l;
   const auto why = l.blocked_why;
-  if (l.aborting) return withdraw(c, why);
+  if (l.aborting || l.unpromotable) return withdraw(c, why);
   c.enter(Phase::shifting);
   l.handover_wanted = false;
   l.approved = Question::none;
@@ -481,7 +481,11 @@ void on_command(Context& c, const Command& command) {
       }
       return;
     case Verb::abort:
-      if (past_no_return(l)) return c.page(fmt::format("{}: abort came past the point of no return", l.resource.id));
+      if (past_no_return(l)) {
+        // A promotion that turns out not to have begun can still be given up.
+        l.aborting = l.step == HandoverStep::promoting;
+        return c.page(fmt::format("{}: abort came past the point of no return", l.resource.id));
+      }
       if (l.phase == Phase::handing_over) return abort_handover(c);
       if (l.phase == Phase::observing || l.phase == Phase::retiring || l.phase == Phase::withdrawing) return;
       l.aborting = true;

@@ -95,7 +95,7 @@ struct Lifecycle {
   bool handover_wanted = false;  // an operator asked for it
   bool rolling_back = false;
   bool forward_only = false;  // the old primary could not be started again: from here the way is on, not back
-  bool promotion_in_doubt = false;  // an attempt may have happened: no way back is tried any more
+  bool unpromotable = false;  // the shadow refused its promotion: it is given back, not tried again
   bool given_up = false;      // the old primary was started again: this handover is over, whatever its release takes
   bool current_dead = false;  // seen dead by two views
 

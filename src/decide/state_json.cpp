@@ -18,7 +18,7 @@ FS_JSON_FIELDS(Prediction, at, score, horizon, why)
 FS_JSON_FIELDS(Lifecycle, resource, policy, tuning, phase, step, phase_since, step_since, current, shadow, ours, old_primary,
                standby, epoch, version, table, outlook, calm_since, prediction, segments, unmovable,
                gateways_seen, lag, lag_at, pending, attempts,
-               retry_at, acks, proof, handover_began, handover_ended, aborting, handover_wanted, rolling_back, forward_only, promotion_in_doubt, given_up, current_dead, paused, asked,
+               retry_at, acks, proof, handover_began, handover_ended, aborting, handover_wanted, rolling_back, forward_only, unpromotable, given_up, current_dead, paused, asked,
                approved, cooldown_until, page_quiet_until, last_page, blocked_why, ready_took, old_died_at, old_died_of, load_ratio,
                unlabelled, outcomes, provisions, handovers)
 

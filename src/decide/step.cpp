@@ -24,8 +24,6 @@ void on_started(State& state, const Started& started, Next& next, Time now) {
       p.effect.term = started.term;
       if (auto* steer = std::get_if<Steer>(&p.effect.body)) steer->table.term = started.term;
       p.since = now;
-      // What the dead process asked for may have been done.
-      if (std::holds_alternative<Promote>(p.effect.body)) l.promotion_in_doubt = true;
       next.effects.push_back(p.effect);
       if (p.cancelled) next.cancellations.push_back(p.effect.id);
     }

@@ -330,7 +330,9 @@ class Run final : public engine::Hands {
                            l.phase == Phase::replicating || l.phase == Phase::withdrawing || l.phase == Phase::retiring;
       const auto current = r.instances.find(l.current.id);
       const bool can_serve = current != r.instances.end() && current->second.alive;
-      if (passing && since > Millis{30'000} && can_serve)
+      // Clients wait while a handover goes on, and a fenced primary can be started again.
+      const bool can_go_back = can_serve || (current != r.instances.end() && current->second.fenced);
+      if (passing && since > Millis{30'000} && (l.phase == Phase::handing_over ? can_go_back : can_serve))
         throw Violation(fmt::format("liveness: {} is stuck in {} ({}) for {} ms: {}", id, to_string(l.phase),
                                     to_string(l.step), since.count(), l.blocked_why));
       for (const auto& g : world_->gateways()) {

@@ -151,6 +151,8 @@ Result<void> EpochBook::end(const Authority& who, Step step, const InstanceId& i
     if (result) {
       r.promoted_epoch = who.epoch;
       r.promoted_instance = instance;
+      // Should this not reach the disk, the book says "may have happened", and no later attempt may take that back.
+      own_promotion_.erase(who.resource);
     } else if (!nothing_was_done(result.error().code)) {
       // It may have happened: no later attempt that did nothing can take that back.
       own_promotion_.erase(who.resource);

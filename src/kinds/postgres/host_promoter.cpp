@@ -63,9 +63,9 @@ class HostPromoter final : public act::Promoter {
     FS_TRY(may_promote,
            standby.truth("SELECT has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE')", kQuery, stop));
     if (!may_promote)
-      return fail(Code::refused, fmt::format("role {} may not promote {}; on the primary: GRANT EXECUTE ON FUNCTION "
-                                             "pg_promote TO {}",
-                                             settings_.user, shadow.id, settings_.user));
+      return fail(Code::refused, fmt::format("role {} may not promote {}; in database {} of the primary: GRANT "
+                                             "EXECUTE ON FUNCTION pg_promote TO {}",
+                                             settings_.user, shadow.id, settings_.database, settings_.user));
 
     FS_TRY(walfile, control.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())", kQuery, stop));
     Proof proof;

@@ -134,7 +134,9 @@ Result<void> start_server(const PgSettings& settings, const Instance& instance, 
   if (log_file.find_first_of("\"$`\\\n\r") != std::string::npos)
     return fail(Code::invalid, "log_file '" + log_file + "' holds a character that pg_ctl cannot pass on");
   // A volume too full for a log is no reason not to start what may run on it.
+  std::string no_log;
   if (auto prepared = prepare_log(log_file, dir); !prepared) {
+    no_log = " (there is no log: " + prepared.error().what + ")";
     log::warn("{} starts without a log: {}", instance.id, prepared.error().what);
     log_file = "/dev/null";
   }
@@ -156,7 +158,7 @@ Result<void> start_server(const PgSettings& settings, const Instance& instance, 
         // Right after pg_ctl the server may not have entered its directory yet.
         if (std::chrono::steady_clock::now() - began < 2s) return false;
         FS_TRY(members, processes_of(dir.path()));
-        if (members.empty()) return fail(Code::refused, instance.id + " does not start: " + tail_of(log_file));
+        if (members.empty()) return fail(Code::refused, instance.id + " does not start: " + tail_of(log_file) + no_log);
         return false;
       },
       5ms);

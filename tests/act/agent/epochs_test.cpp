@@ -101,6 +101,19 @@ TEST_F(EpochBookTest, APromotionOnceInDoubtStaysInDoubtWhateverLaterAttemptsSay)
   EXPECT_EQ(refusal(1, Step::revive, "a"), Code::refused);
 }
 
+TEST_F(EpochBookTest, APromotionWhoseRecordDidNotReachTheDiskIsNotForgotten) {
+  done(1, Step::fence, "a");
+  ASSERT_TRUE(book->begin(who(1), Step::promote, "b"));
+  const auto path = dir.path(), aside = path + "-aside";
+  std::filesystem::rename(path, aside);
+  EXPECT_EQ(book->end(who(1), Step::promote, "b", std::string("promoted")).error().code, Code::io);
+  std::filesystem::rename(aside, path);
+  // Asked again, and now the shadow cannot be reached: that says nothing of the first time.
+  ASSERT_TRUE(book->begin(who(1), Step::promote, "b"));
+  ASSERT_TRUE(book->end(who(1), Step::promote, "b", fail(Code::unreachable, "nobody there")));
+  EXPECT_EQ(refusal(1, Step::revive, "a"), Code::refused);
+}
+
 TEST_F(EpochBookTest, OnlyWhatWasFencedIsRevivedOrRejoins) {
   EXPECT_EQ(*book->begin(who(1), Step::revive, "a"), Leave::only_look);
   EXPECT_EQ(refusal(1, Step::rejoin, "a"), Code::refused);

@@ -150,13 +150,15 @@ asio::awaitable<void> Session::serve_client() {
   }
 }
 
+// Data and end of a COPY, and Flush: parts of a request, never one of their own.
+bool continues_request(char type) { return type == 'd' || type == 'c' || type == 'f' || type == 'H'; }
+
 bool Session::may_pipeline() const { return Clock::now() - unit_began_ < pipeline_max; }
 
 // A message of this type must not go out yet: the last answer is still on its way to the client, or the unit has
-// pipelined enough. What belongs to a COPY under way never waits: the answer it would wait for comes only behind it.
+// pipelined enough. What belongs to a COPY to the server never waits: the answer it would wait for comes only behind it.
 bool Session::must_wait(char type) const {
-  if (!unit_open_ || closing_ || tracker_.in_copy()) return false;
-  if (type == 'd' || type == 'c' || type == 'f' || type == 'H') return false;
+  if (!unit_open_ || closing_ || tracker_.copying_in() || continues_request(type)) return false;
   return tracker_.idle() || tracker_.queued() >= queued_max ||
          (closed_request_ && !tracker_.drained() && !may_pipeline());
 }
@@ -211,7 +213,7 @@ asio::awaitable<Session::Admitted> Session::admit(const Piece& piece) {
   }
   if (!unit_open_) {
     // What remains of a COPY that failed before the client knew; the server would drop it too.
-    if (piece.type == 'd' || piece.type == 'c' || piece.type == 'f' || piece.type == 'H') co_return Admitted::drop;
+    if (continues_request(piece.type)) co_return Admitted::drop;
     if (piece.type == 'p') {
       co_await farewell(error_response("FATAL", "08P01", "unexpected password message"));
       co_return Admitted::end;
@@ -224,7 +226,8 @@ asio::awaitable<Session::Admitted> Session::admit(const Piece& piece) {
     co_return Admitted::end;
   }
   if (*verdict == Tracker::Verdict::swallow) co_return Admitted::drop;
-  closed_request_ = ends_request(piece.type);
+  // Unchanged by a Flush behind a Sync: a client that sends both without pause must still come to a boundary.
+  if (!continues_request(piece.type)) closed_request_ = ends_request(piece.type);
   if (!owed_since_) owed_since_ = served_.count() == 0 ? unit_began_ : Clock::now();
   co_return Admitted::forward;
 }

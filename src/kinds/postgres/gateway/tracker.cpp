@@ -104,7 +104,8 @@ Result<Tracker::Verdict> Tracker::frontend(const Piece& m) {
     case 'f':
       if (!busy_) return Verdict::swallow;  // behind a COPY that failed: the server drops it
       copying_in_ = false;
-      push({.kind = Kind::copy_end});
+      // Outside a COPY the server ignores it without an answer: any number of them is worth one.
+      if (queue_.empty() || queue_.back().kind != Kind::copy_end) push({.kind = Kind::copy_end});
       return Verdict::forward;
     case 'd':
     case 'H':

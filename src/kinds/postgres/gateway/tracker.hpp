@@ -37,6 +37,7 @@ class Tracker {
   bool drained() const { return ready_owed_ == 0; }
   std::size_t queued() const { return queue_.size(); }
   bool in_copy() const { return copying_in_ || copying_out_; }
+  bool copying_in() const { return copying_in_; }
 
   // Why this session cannot move; empty: it can.
   std::string_view pinned() const;

@@ -124,6 +124,14 @@ TEST(Tracker, after_an_error_all_up_to_the_sync_is_dropped) {
   EXPECT_TRUE(c.t.idle());
 }
 
+TEST(Tracker, copy_done_without_a_copy_costs_nothing) {
+  Talk c;
+  c.send_query("BEGIN");
+  c.tag("BEGIN").ready('T');
+  for (int i = 0; i < 10'000; ++i) c.ask('c');
+  EXPECT_LE(c.t.queued(), 1U) << "the server never answers them";
+}
+
 TEST(Tracker, copy_in_by_simple_query) {
   Talk c;
   c.send_query("COPY t FROM STDIN");
