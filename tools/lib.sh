@@ -78,6 +78,10 @@ readonly PACKAGES_RUN="clang-19 lld-19 cmake ninja-build ccache libboost1.81-dev
 # The sanitizers' runtime and the symbolizer that makes their reports readable.
 readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates"
 readonly PACKAGES_LINT="clang-format-19 clang-tidy-19"
+# What one benchmark alone needs: PACKAGES_BENCH_<NAME>, installed by `./dev bench NAME` only.
+readonly PACKAGES_BENCH_GATEWAY="haproxy nginx python3-venv"
+# Packages among those above that would start as services, now and at every boot.
+readonly PACKAGES_WITH_SERVICE="haproxy nginx"
 
 missing_packages() {
   command -v dpkg-query >/dev/null || die "packages are installed with apt, on Debian 12; install these another way: $*"
@@ -96,18 +100,27 @@ as_root() {
   fi
 }
 
-# PostgreSQL's package would start a cluster of its own on port 5432. We bring up ours in their own directories, so the
-# package is told not to, for the time of the installation only.
-install_packages() {
-  local drop_in=/etc/postgresql-common/createcluster.d/foreshadow-setup.conf
+# We run servers as our own processes, in their own directories; their packages would start some as services of the machine.
+# PostgreSQL's is told not to make a cluster, the others meet a policy-rc.d (Debian's hook for exactly this) that refuses
+# every start, both for the time of the installation only; and they are not enabled for the next boot. A policy-rc.d that
+# is here already is its owner's, and stays. Nothing is done to a service whose package was here before.
+install_packages() (
+  drop_in=/etc/postgresql-common/createcluster.d/foreshadow-setup.conf
+  policy=/usr/sbin/policy-rc.d
+  ours=("$drop_in")
+  [[ -e $policy ]] || ours+=("$policy")
+  trap 'as_root rm -f "${ours[@]}"' EXIT
   as_root mkdir -p "${drop_in%/*}"
   printf 'create_main_cluster = off\n' | as_root tee "$drop_in" >/dev/null
-  local status=0
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" ||
-    status=$?
-  as_root rm -f "$drop_in"
-  return "$status"
-}
+  if ((${#ours[@]} > 1)); then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || return
+  for name in $PACKAGES_WITH_SERVICE; do
+    [[ " $* " != *" $name "* ]] || as_root update-rc.d "$name" disable || return
+  done
+)
 
 # need_packages NAME...: installs what is missing; when nothing is, it takes one dpkg-query.
 need_packages() {

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""./dev bench gateway: our gateway beside HAProxy, nginx and Envoy, one thread each, interleaved in one run.
+
+docs/bench-gateway.md says what is measured and how. Exits with 1 if a request through our gateway failed, with 2 if
+nothing could be measured.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import signal
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+sys.path.insert(0, str(ROOT / "examples/demo"))
+
+import envoy  # noqa: E402
+import machine  # noqa: E402
+import summary  # noqa: E402
+from bench import Bench  # noqa: E402
+from cases import CASES  # noqa: E402
+from haproxy import HAProxy  # noqa: E402
+from nginx import Nginx  # noqa: E402
+from ours import Foreshadow  # noqa: E402
+from stage import DemoError, Stage  # noqa: E402
+from traffic import start_backend  # noqa: E402
+
+IDLE_CONNECTIONS = 10_000
+PEERS = ("foreshadow", "haproxy", "nginx", "envoy")
+# Beside the clients' connections a process has files, listeners and connections to the service.
+DESCRIPTORS_BESIDE = 500
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="./dev bench gateway", description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write every number there")
+    parser.add_argument("--case", action="append", choices=CASES, help="only this one; may be given again")
+    parser.add_argument("--peer", action="append", choices=PEERS[1:], help="only these beside ours; may be given again")
+    parser.add_argument("--alone", action="store_true", help="ours alone")
+    parser.add_argument("--rounds", type=int, default=5, help="of each case; at least 5 for medians worth quoting (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of load a round (default %(default)s)")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds and --seconds must be above zero")
+    return options
+
+
+def raise_descriptor_limit():
+    """Ours and every child's, as far as may be. Returns what it is then."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (max(hard, IDLE_CONNECTIONS + DESCRIPTORS_BESIDE), hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            break
+        except (OSError, ValueError):
+            continue
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def choose_peers(options):
+    """(peers, {name: why it is not here})"""
+    wanted = [] if options.alone else options.peer or PEERS[1:]
+    peers, skipped = [Foreshadow(options.build)], {}
+    if "haproxy" in wanted:
+        peers.append(HAProxy())
+    if "nginx" in wanted:
+        peers.append(Nginx())
+    if "envoy" in wanted:
+        try:
+            peers.append(envoy.Envoy(envoy.install(ROOT / "build/bench/envoy")))
+        except envoy.CannotInstall as error:
+            skipped["envoy"] = f"{envoy.REQUIREMENT} cannot be installed: {error}"
+    return peers, skipped
+
+
+def show(name, rows):
+    what, _, columns = CASES[name]
+    print(f"\n{name}: {what}")
+    for line in summary.table(rows, columns):
+        print(f"  {line}")
+    for line in summary.remarks(rows):
+        print(f"  {line}")
+    sys.stdout.flush()
+
+
+def run(options):
+    began = time.monotonic()
+    descriptors = raise_descriptor_limit()
+    idle = min(IDLE_CONNECTIONS, descriptors - DESCRIPTORS_BESIDE)
+    peers, skipped = choose_peers(options)
+    if idle < IDLE_CONNECTIONS:
+        print(f"only {idle} idle connections: {descriptors} open files are allowed (ulimit -Hn)")
+    for name, why in skipped.items():
+        print(f"{name}: SKIPPED, {why}")
+    versions = {peer.name: peer.version() for peer in peers}
+    facts = machine.facts()
+    print(f"{facts['processors']} processors, {facts['model']}, load average {facts['load_average'][0]} before; "
+          f"medians of {options.rounds} interleaved rounds, {options.seconds:g} s each; in brackets ours / theirs")
+    for name, version in versions.items():
+        print(f"  {name}: {version}")
+
+    rows = []
+    with Stage("bench") as stage:
+        seats = machine.Seats(os.sched_getaffinity(0))
+        bench = Bench(stage, options.build, seats, peers, options.rounds, options.seconds, idle)
+        bench.backend = start_backend(bench, "service", seats.backend)
+        bench.shadow = start_backend(bench, "shadow", seats.shadow)
+        bench.stalled_shadow = start_backend(bench, "stalled-shadow", seats.shadow, stall=True)
+        for name in options.case or CASES:
+            found = CASES[name][1](name, bench)
+            rows += found
+            show(name, found)
+
+    print("\ngoals")
+    for line in summary.goal_lines(rows):
+        print(f"  {line}")
+    print(f"\ntook {time.monotonic() - began:.0f} s")
+    if options.json:
+        options.json.write_text(json.dumps(summary.report(rows, facts, versions, skipped), indent=1) + "\n")
+    failed = sum(row["failed"] for row in rows if row["peer"].startswith("foreshadow"))
+    if failed:
+        print(f"{failed} requests through our gateway failed")
+    return 1 if failed else 0
+
+
+def main(arguments):
+    # What was started is stopped and the directory removed, also when we are told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(parse(arguments))
+    except DemoError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
