@@ -83,8 +83,8 @@ def idle_connections(name, bench):
 
 
 def _idle_round(running, count):
-    # What is allocated once, with the first client, is no client's.
-    IdleConnections(running.port, 10).close()
+    # What is allocated once, with the first clients and for the connections to the service, is no idle client's.
+    IdleConnections(running.port, IdleConnections.GROUP).close()
     before = _settled(running)
     connections = IdleConnections(running.port, count)
     try:

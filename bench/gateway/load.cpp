@@ -19,7 +19,6 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <limits>
 #include <map>
 #include <random>
 #include <string>
@@ -136,10 +135,8 @@ class Load {
   }
 
   void record(Time since) {
-    const auto took = (Clock::now() - since).count();
-    latencies_.push_back(
-        static_cast<std::uint32_t>(std::min<std::int64_t>(took, std::numeric_limits<std::uint32_t>::max())));
-    under_way_ -= 1;
+    latencies_.push_back((Clock::now() - since).count());
+    --under_way_;
   }
 
   // Sends what is due over who is free.
@@ -217,7 +214,7 @@ class Load {
   double quantile(double q) const {
     if (latencies_.empty()) return 0;
     const auto rank = static_cast<std::size_t>(q * static_cast<double>(latencies_.size()));
-    return latencies_[std::min(rank, latencies_.size() - 1)] / 1e6;
+    return static_cast<double>(latencies_[std::min(rank, latencies_.size() - 1)]) / 1e6;
   }
 
   const Settings settings_;
@@ -227,7 +224,7 @@ class Load {
   int poll_ = -1;
   Time begin_, end_, next_due_;
   std::mt19937_64 chance_{1};
-  std::vector<std::uint32_t> latencies_;  // nanoseconds
+  std::vector<std::int64_t> latencies_;  // nanoseconds
   std::map<std::string, std::uint64_t> failures_;
   std::uint64_t answered_ = 0, answered_in_time_ = 0, failed_ = 0, reconnects_ = 0, under_way_ = 0;
   std::array<char, 256 << 10> buffer_{};

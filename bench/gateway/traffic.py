@@ -44,36 +44,42 @@ def run_load(bench, port, seconds, path, connections=32, rate=0):
 
 
 class IdleConnections:
-    """Keep-alive connections that each had one answer and now wait. They are opened one after the other, so that a proxy needs but
-    one connection to the service and what is measured is the clients'."""
+    """Keep-alive connections that each had one answer and now wait. They come in small groups, so that a proxy needs few connections to
+    the service, the same few for the first group as for all: what grows beyond it is the clients'."""
 
-    REQUEST = b"GET /128 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: foreshadow-bench\r\nAccept: */*\r\n\r\n"
+    GROUP = 64
+    BODY_BYTES = 128
+    REQUEST = f"GET /{BODY_BYTES} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: foreshadow-bench\r\nAccept: */*\r\n\r\n".encode()
 
     def __init__(self, port, count):
         self.failed = 0
         self._sockets = []
-        for _ in range(count):
-            if not self._open(port):
-                self.failed += 1
+        for begin in range(0, count, self.GROUP):
+            self._add(port, min(self.GROUP, count - begin))
 
-    def _open(self, port):
+    def _add(self, port, count):
+        asked = []
+        for _ in range(count):
+            try:
+                connection = socket.create_connection(("127.0.0.1", port), 30)
+                self._sockets.append(connection)
+                connection.sendall(self.REQUEST)
+                asked.append(connection)
+            except OSError:
+                self.failed += 1
+        self.failed += sum(not self._answered(connection) for connection in asked)
+
+    def _answered(self, connection):
+        answer = b""
         try:
-            connection = socket.create_connection(("127.0.0.1", port), 5)
-        except OSError:
-            return False
-        self._sockets.append(connection)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            connection.sendall(self.REQUEST)
-            answer = b""
-            while b"\r\n\r\n" not in answer or len(answer.split(b"\r\n\r\n", 1)[1]) < 128:
+            while len(answer.partition(b"\r\n\r\n")[2]) < self.BODY_BYTES:
                 more = connection.recv(4096)
                 if not more:
                     return False
                 answer += more
-            return answer.startswith(b"HTTP/1.1 200")
         except OSError:
             return False
+        return answer.startswith(b"HTTP/1.1 200")
 
     def close(self):
         for connection in self._sockets:
