@@ -24,15 +24,15 @@ void add_config(CLI::App& command, RoleOptions& options) {
   command.add_option("-c,--config", options.config_file, "Configuration file")->type_name("FILE");
 }
 
-Result<config::Config> load(const RoleOptions& options) {
+Result<config::Config> load(const RoleOptions& options, config::Ask ask) {
   FS_TRY(file, find_config(options.config_file));
-  return config::load(file, all_kinds());
+  return config::load(file, all_kinds(), ask);
 }
 
 // Reads the configuration, starts the log, and runs one role until a signal.
 template <class Run>
-int run_role(const RoleOptions& options, const std::string& role, Run run) {
-  const auto config = load(options);
+int run_role(const RoleOptions& options, const std::string& role, config::Ask ask, Run run) {
+  const auto config = load(options, ask);
   if (!config) return tell(config.error());
   StopSignals signals;
   log::init(role, config->log_level);
@@ -51,7 +51,7 @@ int run_all(const RoleOptions& options) {
 }
 
 int validate(const RoleOptions& options) {
-  const auto config = load(options);
+  const auto config = load(options, config::Ask::files);
   if (!config) {
     // As compilers write it, so that editors can jump to the place.
     fmt::print(stderr, "{}\n", config.error().what);
@@ -77,7 +77,7 @@ void add_role_commands(CLI::App& app, Job& job) {
   gateway->add_option("--name", options->name, "Its name in the configuration")->required();
   gateway->callback([options, &job] {
     job = [options] {
-      return run_role(*options, "gateway-" + options->name,
+      return run_role(*options, "gateway-" + options->name, config::Ask::files,
                       [&](const auto& config, auto stop) { return run_gateway_role(config, options->name, stop); });
     };
   });
@@ -87,7 +87,7 @@ void add_role_commands(CLI::App& app, Job& job) {
   agent->add_option("--name", options->name, "Its name in the configuration")->required();
   agent->callback([options, &job] {
     job = [options] {
-      return run_role(*options, "agent-" + options->name,
+      return run_role(*options, "agent-" + options->name, config::Ask::text,
                       [&](const auto& config, auto stop) { return run_agent_role(config, options->name, stop); });
     };
   });
@@ -96,7 +96,7 @@ void add_role_commands(CLI::App& app, Job& job) {
   add_config(*controller, *options);
   controller->callback([options, &job] {
     job = [options] {
-      return run_role(*options, "controller",
+      return run_role(*options, "controller", config::Ask::text,
                       [](const auto& config, auto stop) { return run_controller_role(config, stop); });
     };
   });

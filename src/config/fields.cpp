@@ -79,6 +79,14 @@ const Node* Fields::ask_for(Node::Type type, const std::string& key, Need need) 
   return nullptr;
 }
 
+Mark Fields::at(const std::string& key, const std::string& entry) const {
+  const auto* node = find(key);
+  if (node != nullptr)
+    for (const auto& inner : node->entries)
+      if (inner.key == entry) return inner.value->at;
+  return at(key);
+}
+
 void Fields::text(const std::string& key, std::string& out, Need need) {
   const auto* node = scalar(key, need);
   if (node == nullptr) return;

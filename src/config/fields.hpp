@@ -24,6 +24,7 @@ struct Reading {
   const Kinds& kinds;
   std::string base_dir;
   KnownKeys* known = nullptr;
+  Ask ask = Ask::text;
 };
 
 enum class Need { optional, required };
@@ -37,6 +38,8 @@ class Fields {
   // Of the key's value, or of the whole map when it is not there.
   Mark at(const std::string& key) const;
   Mark at() const { return map_.at; }
+  // Of one entry of the map under `key`, or of that map.
+  Mark at(const std::string& key, const std::string& entry) const;
   Reading& reading() { return reading_; }
   void problem(const std::string& key, std::string what) { reading_.problems.add(at(key), std::move(what)); }
 

@@ -121,7 +121,7 @@ void fill_agent_sockets(Config& config, const Kinds& kinds) {
 }  // namespace
 
 Result<Config> parse(std::string_view text, const std::string& file, const std::string& base_dir, const Kinds& kinds,
-                     KnownKeys* known) {
+                     KnownKeys* known, Ask ask) {
   Diagnostics problems;
   Config config;
   config.file = file;
@@ -129,7 +129,7 @@ Result<Config> parse(std::string_view text, const std::string& file, const std::
     problems.add({}, fmt::format("the file is larger than {} bytes; split it over several controllers", kFileBytesMax));
   } else if (const auto tree = parse_tree(text, problems); tree != nullptr) {
     if (tree->type == Node::Type::map) {
-      Reading reading{problems, kinds, base_dir, known};
+      Reading reading{problems, kinds, base_dir, known, ask};
       Fields root(*tree, "", reading);
       read_root(root, config);
     } else {
@@ -142,12 +142,12 @@ Result<Config> parse(std::string_view text, const std::string& file, const std::
   return config;
 }
 
-Result<Config> load(const std::string& file, const Kinds& kinds) {
+Result<Config> load(const std::string& file, const Kinds& kinds, Ask ask) {
   auto text = io::read_file(file, kFileBytesMax);
   if (!text) return fail(text.error().code, fmt::format("{}: {}", file, text.error().what));
   std::error_code ignored;
   const auto whole = std::filesystem::absolute(file, ignored).lexically_normal();
-  return parse(*text, file, whole.parent_path().string(), kinds);
+  return parse(*text, file, whole.parent_path().string(), kinds, nullptr, ask);
 }
 
 }  // namespace foreshadow::config

@@ -8,6 +8,7 @@
 #include "config/read_observe.hpp"
 #include "config/read_policy.hpp"
 #include "config/read_provision.hpp"
+#include "config/read_tls.hpp"
 #include "kinds/kind.hpp"
 
 namespace foreshadow::config {
@@ -91,7 +92,7 @@ void read_segment(Fields& f, ResourceSettings& settings) {
   settings.listener.matches.push_back(std::move(match));
 }
 
-void read_listener(Fields& f, proxy::ListenerSettings& listener) {
+void read_listener(Fields& f, const std::string& kind, proxy::ListenerSettings& listener) {
   f.integer("connections_max", listener.connections_max, 1, 1'000'000);
   f.duration("idle_timeout", listener.idle_timeout);
   f.duration("header_timeout", listener.header_timeout);
@@ -99,6 +100,11 @@ void read_listener(Fields& f, proxy::ListenerSettings& listener) {
   f.bytes("header_bytes_max", listener.header_bytes_max, 1 << 10, 1 << 20);
   f.bytes("body_spool_max", listener.body_spool_max, 0, 64 << 20);
   f.integer("parked_max", listener.parked_max, 0, 1'000'000);
+  f.map("tls", [&](Fields& t) { read_tls(t, listener); });
+  f.one_of<bool>("proxy_protocol", listener.proxy_protocol, {{"off", false}, {"required", true}});
+  if (kind == "http" || kind.empty()) return;
+  for (const auto* key : {"tls", "proxy_protocol"})
+    if (f.has(key)) f.problem(key, fmt::format("{}: listeners of kind {} do not speak it; remove the key", key, kind));
 }
 
 void read_path(Fields& f, ResourceSettings& settings) {
@@ -143,6 +149,14 @@ void check_able(Fields& f, const ResourceSettings& settings, const kinds::Kind* 
                                     kind->name()));
 }
 
+// A kind begins what it says of one option with that option's name.
+Mark place_of(const Fields& f, const std::map<std::string, std::string>& options, std::string_view what) {
+  if (what.starts_with("option ")) what.remove_prefix(7);
+  const auto colon = what.find(':');
+  const std::string name(what.substr(0, colon));
+  return colon != std::string_view::npos && options.contains(name) ? f.at("options", name) : f.at("options");
+}
+
 void check_options(Fields& f, const ResourceSettings& settings, const kinds::Kind& kind) {
   std::vector<std::string> names;
   for (const auto& option : kind.options()) names.push_back(option.name);
@@ -152,8 +166,9 @@ void check_options(Fields& f, const ResourceSettings& settings, const kinds::Kin
                                        suggestion(name, names, "it has")));
   // A kind's own check may rest on the whole resource: only ask when that was read without mistakes.
   if (!f.sound()) return;
-  if (const auto checked = kind.check(settings.resource, settings.options); !checked)
-    f.problem("options", checked.error().what);
+  auto checked = kind.check(settings.resource, settings.options);
+  if (checked && f.reading().ask == Ask::files) checked = kind.check_files(settings.options);
+  if (!checked) f.reading().problems.add(place_of(f, settings.options, checked.error().what), checked.error().what);
 }
 
 }  // namespace
@@ -173,7 +188,7 @@ void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) 
     resource.segments.push_back({.id = "all", .writes = true});
     settings.listener.matches.push_back({"all", {}});
   }
-  f.map("listener", [&](Fields& l) { read_listener(l, settings.listener); });
+  f.map("listener", [&](Fields& l) { read_listener(l, resource.kind, settings.listener); });
   f.map("observe", [&](Fields& o) { read_observe(o, resource, settings.observe); });
   f.map("policy", [&](Fields& p) { read_policy(p, settings.policy); });
   f.map("provision", [&](Fields& p) { read_provision(p, settings.provision); });

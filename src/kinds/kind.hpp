@@ -34,6 +34,9 @@ class Kind {
   virtual std::vector<OptionInfo> options() const = 0;
   // Values, not just names: called by `validate` and at start.
   virtual Result<void> check(const Resource& resource, const Options& options) const = 0;
+  // The same for the files that options name: are they there, and do they hold what they should? Called by `validate`
+  // and at the start of a gateway only: who reads the configuration otherwise may not be allowed to read keys.
+  virtual Result<void> check_files(const Options&) const { return {}; }
   // What to read of one instance (primary, shadow or old primary): process, volume, probe, the kind's internals.
   virtual std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance, const Options& options) const = 0;
   virtual std::unique_ptr<act::Replicator> replicator(const Options& options) const = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "domain/resource.hpp"
+#include "io/tls_settings.hpp"
 
 namespace foreshadow::proxy {
 
@@ -34,6 +35,10 @@ struct ListenerSettings {
   std::size_t header_bytes_max = 32 << 10;
   std::size_t body_spool_max = 1 << 20;  // a body larger than this is not mirrored
   int parked_max = 10'000;
+  io::TlsServerSettings tls;        // without certificates: plain
+  Millis tls_check_interval{2000};  // how often certificate and key files are looked at for changes
+  // Every connection begins with a PROXY v2 header, or ends there. Never optional: whoever may choose may lie.
+  bool proxy_protocol = false;
   std::map<std::string, std::string> options;  // the kind's own, already validated
 };
 

@@ -28,7 +28,7 @@ resources:
         writes: true
         honours_mirror_mark: true
     listener: {connections_max: 500, idle_timeout: 30s, header_timeout: 5s, upstream_timeout: 20s, header_bytes_max: 16KiB,
-      body_spool_max: 256KiB, parked_max: 200}
+      body_spool_max: 256KiB, parked_max: 200, proxy_protocol: required, tls: {certificates: [{certificate_file: shop.pem, key_file: shop.key}], client_certificates: require, client_ca_file: clients.pem, check_interval: 5s}}
     observe:
       interval: 250ms
       stale_after: 2s

@@ -186,7 +186,7 @@ TEST(Mistakes, OptionsAreTheKindsOwn) {
   EXPECT_EQ(refusal("options: {max_rate: 20MB, password_file: pgpass}", "options: {max_rat: 20MB}"),
             "f.yaml:73:14: options: kind postgres has no option 'max_rat'; did you mean 'max_rate'?");
   EXPECT_EQ(refusal("max_rate: 20MB", "max_rate: fast"),
-            "f.yaml:73:14: max_rate: 'fast' is not a size; write one such as 20MB");
+            "f.yaml:73:25: max_rate: 'fast' is not a size; write one such as 20MB");
 }
 
 TEST(Mistakes, SecretsAreKeptOut) {

@@ -21,11 +21,18 @@ class HttpKind final : public Kind {
   std::vector<OptionInfo> options() const override { return option_infos(); }
 
   Result<void> check(const Resource& resource, const Options& options) const override {
-    FS_CHECK(parse_options(options));
+    FS_TRY(parsed, parse_options(options));
+    if (parsed.upstream_tls == UpstreamTls::off && resource.primary.attributes.contains("tls_server_name"))
+      return fail(Code::invalid, "primary: tls_server_name is for TLS to it; add the option upstream_tls: verify");
     const auto& host = resource.primary.endpoint.host;
     if (host.empty() || host.front() == '/' || resource.primary.endpoint.port == 0)
       return fail(Code::invalid, "primary: address must be host:port, as in 127.0.0.1:9001");
     return {};
+  }
+
+  Result<void> check_files(const Options& options) const override {
+    FS_TRY(parsed, parse_options(options));
+    return http::check_files(parsed);
   }
 
   std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance,
@@ -42,8 +49,10 @@ class HttpKind final : public Kind {
       sources.push_back(observe::cgroup_source(instance.id, cgroup));
     if (!instance.data_dir.empty()) sources.push_back(observe::volume_source(instance.id, instance.data_dir));
     const auto parsed = parse_options(options).value_or(HttpOptions{});
-    sources.push_back(
-        observe::http_probe_source(instance.id, instance.endpoint, parsed.probe_path, parsed.probe_timeout));
+    observe::ProbeTls tls;
+    if (parsed.upstream_tls != UpstreamTls::off) tls = [parsed, instance] { return probe_tls(parsed, instance); };
+    sources.push_back(observe::http_probe_source(instance.id, instance.endpoint, parsed.probe_path,
+                                                 parsed.probe_timeout, std::move(tls)));
     return sources;
   }
   std::unique_ptr<act::Replicator> replicator(const Options& options) const override {

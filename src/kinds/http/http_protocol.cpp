@@ -48,9 +48,19 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   core->matcher = std::move(matcher);
   core->limits.head_bytes_max = settings.header_bytes_max;
   core->limits.target_bytes_max = std::min(core->limits.target_bytes_max, settings.header_bytes_max);
+  core->complaints = Complaints(settings.resource);
+  CredentialSettings credentials{.resource = settings.resource, .check_interval = settings.tls_check_interval};
+  if (!settings.tls.certificates.empty()) credentials.server = settings.tls;
+  if (options.upstream_tls != UpstreamTls::off) credentials.client = options.upstream;
+  if (options.upstream_tls == UpstreamTls::insecure)
+    log::warn("{}: upstream_tls is insecure: whoever answers at an instance's address is believed", settings.resource);
+  FS_TRY(loaded, Credentials::load(std::move(credentials), executor));
+  core->credentials = std::move(loaded);
+  const Pool::Tls tls{core->credentials, options.upstream_server_name, settings.resource};
   core->watchdog = std::make_shared<Watchdog>(executor);
-  core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax);
-  core->mirror = std::make_shared<Mirror>(executor, core->watchdog, MirrorSettings{.deadline = options.mirror_timeout});
+  core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax, tls);
+  core->mirror =
+      std::make_shared<Mirror>(executor, core->watchdog, MirrorSettings{.deadline = options.mirror_timeout}, tls);
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 

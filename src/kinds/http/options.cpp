@@ -5,6 +5,8 @@
 #include <charconv>
 
 #include "base/units.hpp"
+#include "io/tls_context.hpp"
+#include "io/tls_files.hpp"
 
 namespace foreshadow::kinds::http {
 namespace {
@@ -22,6 +24,34 @@ Result<bool> parse_bool(const std::string& text) {
   if (text == "true" || text == "yes") return true;
   if (text == "false" || text == "no") return false;
   return fail(Code::invalid, "must be true or false");
+}
+
+bool is_server_name(const std::string& text) {
+  if (text.empty() || text.size() > 253) return false;
+  for (const char c : text)
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+          c == '_' || c == ':'))
+      return false;
+  return true;
+}
+
+// What only makes sense together.
+Result<void> check_together(const HttpOptions& options, const Options& given) {
+  const auto& pair = options.upstream.certificate;
+  if (options.upstream_tls == UpstreamTls::off)
+    for (const auto* name :
+         {"upstream_ca_file", "upstream_server_name", "upstream_certificate_file", "upstream_key_file"})
+      if (given.contains(name))
+        return fail(Code::invalid,
+                    fmt::format("option {}: there is no TLS to use it for; add upstream_tls: verify", name));
+  if (options.upstream_tls == UpstreamTls::insecure && !options.upstream.ca_file.empty())
+    return fail(Code::invalid,
+                "option upstream_ca_file: upstream_tls: insecure asks no authority; write verify instead");
+  if (pair.certificate_file.empty() != pair.key_file.empty())
+    return fail(Code::invalid, fmt::format("option {}: the certificate and its key belong together; add {}",
+                                           pair.key_file.empty() ? "upstream_certificate_file" : "upstream_key_file",
+                                           pair.key_file.empty() ? "upstream_key_file" : "upstream_certificate_file"));
+  return {};
 }
 
 Result<void> set(HttpOptions& options, const std::string& name, const std::string& text) {
@@ -54,6 +84,22 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "max_body") {
     FS_TRY(value, parse_bytes(text));
     options.max_body = value;
+  } else if (name == "upstream_tls") {
+    if (text != "off" && text != "verify" && text != "insecure")
+      return fail(Code::invalid, "must be off, verify or insecure");
+    options.upstream_tls = text == "off"      ? UpstreamTls::off
+                           : text == "verify" ? UpstreamTls::verify
+                                              : UpstreamTls::insecure;
+    options.upstream.verify = text != "insecure";
+  } else if (name == "upstream_ca_file") {
+    options.upstream.ca_file = text;
+  } else if (name == "upstream_certificate_file") {
+    options.upstream.certificate.certificate_file = text;
+  } else if (name == "upstream_key_file") {
+    options.upstream.certificate.key_file = text;
+  } else if (name == "upstream_server_name") {
+    if (!is_server_name(text)) return fail(Code::invalid, "must be a host name or an IP address, without a port");
+    options.upstream_server_name = text;
   } else {
     return fail(Code::invalid, "is not an option of http");
   }
@@ -71,6 +117,13 @@ std::vector<OptionInfo> option_infos() {
       {"sticky", "connection: a client connection stays on its side (default); request: each request draws afresh"},
       {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
       {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
+      {"upstream_tls", "to instances: off (default), verify, or insecure (any certificate will do)"},
+      {"upstream_ca_file", "authorities that vouch for instances (default: the system's)"},
+      {"upstream_server_name",
+       "whom an instance's certificate must be for (default: the host of its address); an instance's attribute "
+       "tls_server_name outranks it"},
+      {"upstream_certificate_file", "our own certificate, for instances that ask for one"},
+      {"upstream_key_file", "the key of upstream_certificate_file"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
   };
 }
@@ -80,7 +133,38 @@ Result<HttpOptions> parse_options(const Options& options) {
   for (const auto& [name, text] : options)
     if (auto done = set(parsed, name, text); !done)
       return fail(Code::invalid, fmt::format("option {}: '{}' {}", name, text, done.error().what));
+  FS_CHECK(check_together(parsed, options));
   return parsed;
+}
+
+Result<void> check_files(const HttpOptions& options) {
+  if (options.upstream_tls == UpstreamTls::off) return {};
+  const auto blame = [](const char* option, const Error& error) {
+    return fail(error.code, fmt::format("option {}: {}", option, error.what));
+  };
+  if (const auto read = io::read_authorities(options.upstream.ca_file); !read)
+    return blame("upstream_ca_file", read.error());
+  const auto& files = options.upstream.certificate;
+  if (files.certificate_file.empty()) return {};
+  const auto certificate = io::read_certificate(files.certificate_file);
+  if (!certificate) return blame("upstream_certificate_file", certificate.error());
+  const auto key = io::read_private_key(files.key_file);
+  if (!key) return blame("upstream_key_file", key.error());
+  if (const auto fits = io::check_key_fits(*certificate, *key, files.key_file); !fits)
+    return blame("upstream_key_file", fits.error());
+  return {};
+}
+
+std::string tls_server_name(const Instance& instance, const std::string& configured) {
+  if (const auto own = instance.attributes.find("tls_server_name"); own != instance.attributes.end())
+    return own->second;
+  return configured.empty() ? instance.endpoint.host : configured;
+}
+
+Result<io::HttpTls> probe_tls(const HttpOptions& options, const Instance& instance) {
+  if (options.upstream_tls == UpstreamTls::off) return io::HttpTls{};
+  FS_TRY(client, io::TlsClient::load(options.upstream));
+  return io::HttpTls{std::move(client), tls_server_name(instance, options.upstream_server_name)};
 }
 
 }  // namespace foreshadow::kinds::http

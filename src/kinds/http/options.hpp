@@ -8,6 +8,9 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "domain/resource.hpp"
+#include "io/http_client.hpp"
+#include "io/tls_settings.hpp"
 #include "kinds/kind.hpp"
 
 namespace foreshadow::kinds::http {
@@ -15,6 +18,12 @@ namespace foreshadow::kinds::http {
 enum class Sticky {
   connection,  // a client connection stays on its side while the weight grows
   request,     // every request draws afresh
+};
+
+enum class UpstreamTls {
+  off,
+  verify,    // the certificate must lead to an authority we trust, and be for the server's name
+  insecure,  // any certificate will do: no protection from whoever stands between
 };
 
 struct HttpOptions {
@@ -26,10 +35,21 @@ struct HttpOptions {
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   Millis mirror_timeout{5000};   // a shadow slower than this failed a copy
   std::uint64_t max_body = 0;    // bytes of a request body; 0: any
+  UpstreamTls upstream_tls = UpstreamTls::off;
+  io::TlsClientSettings upstream;
+  std::string upstream_server_name;  // empty: the host of the instance's address
 };
 
 std::vector<OptionInfo> option_infos();
 // Error: invalid, naming the option and what it may be.
 Result<HttpOptions> parse_options(const Options& options);
+// Do the files that the options name hold what they should? Errors: as io/tls_files, naming the option.
+Result<void> check_files(const HttpOptions& options);
+
+// Whom an instance's certificate must be for: its attribute `tls_server_name`, else `configured`, else the host of its
+// address.
+std::string tls_server_name(const Instance& instance, const std::string& configured);
+// For probes of an instance. Error: a file that cannot be used.
+Result<io::HttpTls> probe_tls(const HttpOptions& options, const Instance& instance);
 
 }  // namespace foreshadow::kinds::http

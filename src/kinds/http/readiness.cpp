@@ -16,8 +16,9 @@ using Steady = std::chrono::steady_clock;
 
 // Success: a 2xx answer in time. Errors: what came instead.
 Result<Millis> probe(const Instance& instance, const HttpOptions& options, std::stop_token stop) {
+  FS_TRY(tls, probe_tls(options, instance));
   FS_TRY(answer, io::http_get(instance.endpoint.host, instance.endpoint.port, options.probe_path, options.probe_timeout,
-                              std::move(stop)));
+                              std::move(stop), tls));
   if (answer.status < 200 || answer.status > 299)
     return fail(Code::refused, fmt::format("{} {} answers {}", instance.id, options.probe_path, answer.status));
   return answer.took;

@@ -172,9 +172,17 @@ Backend::Backend(std::string name, Handler handler) : name_(std::move(name)), ha
   acceptor_ = std::thread([this] { accept(); });
 }
 
-Backend::~Backend() {
+Backend::~Backend() { end(); }
+
+void Backend::end() {
   kill();
   for (auto& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void Backend::handle_arrivals(std::function<int(int)> arrive) {
+  const std::lock_guard lock(mutex_);
+  arrive_ = std::move(arrive);
 }
 
 void Backend::handle(Handler handler) {
@@ -241,11 +249,16 @@ void Backend::accept() {
 }
 
 void Backend::serve(int fd) {
+  std::function<int(int)> arrive;
   {
+    const std::lock_guard lock(mutex_);
+    arrive = arrive_;
+  }
+  if (const int inner = arrive ? arrive(fd) : dup(fd); inner >= 0) {
     // Idle as long as the gateway likes.
-    Stream stream(dup(fd));
+    Stream stream(inner);
     const timeval forever{};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
+    setsockopt(inner, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
     std::function<void(Stream&)> raw;
     {
       const std::lock_guard lock(mutex_);

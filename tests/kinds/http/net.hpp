@@ -84,6 +84,8 @@ class Backend {
   std::uint16_t port() const { return port_; }
   const std::string& name() const { return name_; }
 
+  // What each accepted connection goes through first: gives the descriptor to speak through, or -1 to drop it.
+  void handle_arrivals(std::function<int(int fd)> arrive);
   // Replaces the handler; the default answers 200 with the backend's name and the request's target.
   void handle(Handler handler);
   // Whole connections by hand, for what happens inside a message.
@@ -95,6 +97,8 @@ class Backend {
   std::size_t open() const { return open_; }
   // Stops listening and cuts every connection.
   void kill();
+  // The same, and waits until nothing of the test's is called any more.
+  void end();
   // For handlers that stall: waits until release() or the end of the test.
   void stall();
   void release();
@@ -110,6 +114,7 @@ class Backend {
   bool release_ = false;
   Handler handler_;
   std::function<void(Stream&)> raw_;
+  std::function<int(int)> arrive_;
   std::vector<Message> requests_;
   std::list<int> fds_;
   std::list<std::thread> threads_;

@@ -1,4 +1,4 @@
-// One TCP connection: its socket, the bytes received and not yet used, and its deadline.
+// One TCP connection, plain or under TLS: its socket, the bytes received and not yet used, and its deadline.
 #pragma once
 
 #include <array>
@@ -6,8 +6,10 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
+#include <string>
 #include <string_view>
 
+#include "io/tls_stream.hpp"
 #include "kinds/http/session/watchdog.hpp"
 
 namespace foreshadow::kinds::http {
@@ -20,6 +22,23 @@ using boost::system::error_code;
 class Conn {
  public:
   Conn(boost::asio::ip::tcp::socket socket, std::shared_ptr<Watchdog> watchdog);
+  // An instance is told that no more requests come, if that can be done at once; a client is told by finish().
+  ~Conn();
+
+  // Exactly these bytes, past the buffer: for what comes before TLS. Requires: a plain connection with nothing unread.
+  awaitable<error_code> receive(char* into, std::size_t size);
+
+  struct Secured {
+    error_code error;
+    std::string why;  // of a handshake that failed, for people
+    bool was_http = false;
+  };
+  // The TLS handshake; all reading and writing from then on is under it. After an error the connection is plain again,
+  // and good for nothing but a last word. Requires: nothing unread.
+  awaitable<Secured> secure(std::unique_ptr<io::TlsStream> tls);
+  bool is_secure() const { return tls_ != nullptr; }
+  // What ALPN chose ("h2", "http/1.1"); empty without.
+  std::string_view alpn() const { return tls_ ? tls_->alpn() : std::string_view{}; }
 
   // Waits until there is something to read (or the end), without holding a buffer meanwhile.
   awaitable<error_code> readable();
@@ -32,9 +51,13 @@ class Conn {
     error_code error;
     std::size_t bytes = 0;
   };
-  // All of them, in order.
+  // All of them, in order. Under TLS `bytes` counts what the other side can have decrypted, at most.
   awaitable<Written> write(std::array<boost::asio::const_buffer, 3> parts);
   awaitable<Written> write(std::string_view bytes);
+
+  // Says that nothing follows (close_notify), if all that was written before is whole. Without TLS there is nothing to
+  // do. Waits a second at most.
+  awaitable<void> finish();
 
   // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request.
   bool quiet();
@@ -43,8 +66,21 @@ class Conn {
   boost::asio::ip::tcp::socket& socket() { return socket_; }
 
  private:
+  using Step = io::TlsStream::Step;
+  void make_room();
+  // Waits for what TLS wants; or the error that its step means.
+  awaitable<error_code> settle(Step step);
+  // Gives others their turn after much was done without waiting.
+  awaitable<void> take_turns();
+  awaitable<error_code> fill_secure();
+  awaitable<error_code> readable_secure();
+  awaitable<Written> write_secure(std::array<boost::asio::const_buffer, 3> parts);
+
   boost::asio::ip::tcp::socket socket_;
   Watch watch_;
+  std::unique_ptr<io::TlsStream> tls_;
+  std::size_t in_a_row_ = 0;   // bytes moved under TLS since the last wait
+  bool half_written_ = false;  // a write under TLS failed: no claim that the stream is whole
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;

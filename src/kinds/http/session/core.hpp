@@ -4,6 +4,8 @@
 #include <memory>
 
 #include "kinds/http/options.hpp"
+#include "kinds/http/session/complaints.hpp"
+#include "kinds/http/session/credentials.hpp"
 #include "kinds/http/session/mirror.hpp"
 #include "kinds/http/session/pool.hpp"
 #include "kinds/http/wire/head.hpp"
@@ -18,10 +20,14 @@ struct Core {
   HttpOptions options;
   Matcher matcher;
   Limits limits;
+  Complaints complaints{""};  // about clients
+  std::shared_ptr<Credentials> credentials;
   std::shared_ptr<Watchdog> watchdog;
   std::shared_ptr<Pool> pool;
   std::shared_ptr<Mirror> mirror;
 
+  // Something comes before a client's first request (arrival.hpp).
+  bool has_arrivals() const { return settings.proxy_protocol || credentials->server(); }
   bool honours_mirror_mark(std::size_t segment) const {
     return segment < settings.segments.size() && settings.segments[segment].honours_mirror_mark;
   }

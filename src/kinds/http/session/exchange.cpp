@@ -46,10 +46,12 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     if (!got) {
       end_work(false);
       const bool late = got.error().code == Code::timeout;
-      co_return co_await answer(&request, late ? 504 : 503,
-                                late ? "no connection to the service in time; nothing was sent to it"
-                                     : "no connection to the service; nothing was sent to it",
-                                !request.whole, true);
+      const char* why = late ? "no connection to the service in time; nothing was sent to it"
+                             : "no connection to the service; nothing was sent to it";
+      // Our own log has the particulars.
+      if (got.error().code == Code::refused)
+        why = "no secure connection to the service, or not to the right one; nothing was sent to it";
+      co_return co_await answer(&request, late ? 504 : 503, why, !request.whole, true);
     }
     const auto tried = co_await attempt(request, body, held->target(), *got->conn);
     const bool unprocessed = tried.end == End::gone && (tried.bytes_sent == 0 || safe);
@@ -68,7 +70,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
     end_work(answer_.head.status < 500 && !relayed.broken);
     if (shadow) mirror(request, shadow, relayed.broken ? 0 : answer_.head.status);
-    if (unread_body_ && relayed.whole) co_await linger();
+    if (unread_body_ && relayed.whole) co_await linger(client_);
     co_return relayed.keep;
   }
 }
@@ -83,8 +85,9 @@ awaitable<Session::Attempt> Session::attempt(Request& request, BodyReader& body,
   out_.clear();
   append_request(out_, request.head, request.connection,
                  {.framing = framing,
-                  .client_address = client_address_,
+                  .client_address = arrival_.address,
                   .fallback_host = fallback_host,
+                  .secure = client_.is_secure(),
                   .trust_forwarded = core_->options.trust_forwarded,
                   .expect_continue = request.expects});
   std::string tail;
@@ -302,8 +305,9 @@ void Session::mirror(const Request& request, std::shared_ptr<const Instance> to,
   MirrorJob job{gate, std::move(to), request.segment, std::string(request.head.method), {}, primary_status};
   append_request(job.bytes, request.head, request.connection,
                  {.framing = framing,
-                  .client_address = client_address_,
+                  .client_address = arrival_.address,
                   .fallback_host = fallback_host,
+                  .secure = client_.is_secure(),
                   .trust_forwarded = core_->options.trust_forwarded,
                   .mirror = true});
   job.bytes.append(body);

@@ -14,10 +14,11 @@ namespace foreshadow::kinds::http {
 namespace asio = boost::asio;
 using Steady = Watch::Steady;
 
-Mirror::Mirror(asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, MirrorSettings settings)
+Mirror::Mirror(asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, MirrorSettings settings,
+               Pool::Tls tls)
     : executor_(executor),
       settings_(settings),
-      pool_(std::make_shared<Pool>(executor, std::move(watchdog), settings.at_once_max)) {}
+      pool_(std::make_shared<Pool>(executor, std::move(watchdog), settings.at_once_max, std::move(tls))) {}
 
 bool Mirror::has_room(std::size_t bytes) const {
   return queue_.size() < settings_.queued_max && queued_bytes_ + bytes <= settings_.queued_bytes_max;

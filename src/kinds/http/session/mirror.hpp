@@ -33,7 +33,8 @@ struct MirrorSettings {
 
 class Mirror : public std::enable_shared_from_this<Mirror> {
  public:
-  Mirror(boost::asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, MirrorSettings settings);
+  Mirror(boost::asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, MirrorSettings settings,
+         Pool::Tls tls);
 
   // Would a copy of about this size be taken now? Asked before the work of making one.
   bool has_room(std::size_t bytes) const;

@@ -8,6 +8,8 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "kinds/http/options.hpp"
+
 namespace foreshadow::kinds::http {
 
 namespace asio = boost::asio;
@@ -20,28 +22,40 @@ constexpr Millis kIdleMax{30'000};
 constexpr Millis kSweep{1000};
 }  // namespace
 
-Pool::Pool(asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, std::size_t idle_max)
-    : executor_(executor), watchdog_(std::move(watchdog)), idle_max_(idle_max), sweeper_(executor) {}
+Pool::Pool(asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, std::size_t idle_max, Tls tls)
+    : executor_(executor),
+      watchdog_(std::move(watchdog)),
+      idle_max_(idle_max),
+      tls_(std::move(tls)),
+      complaints_(tls_.resource),
+      sweeper_(executor) {}
 
-Pool::Shelf& Pool::shelf(const Endpoint& endpoint) {
+std::string Pool::server_name_of(const Instance& instance) const {
+  if (!tls_.credentials || !tls_.credentials->client()) return {};
+  return tls_server_name(instance, tls_.server_name);
+}
+
+Pool::Shelf& Pool::shelf(const Instance& instance) {
+  const auto name = server_name_of(instance);
   for (auto& one : shelves_)
-    if (one.endpoint == endpoint) return one;
-  return shelves_.emplace_back(endpoint, std::vector<Idle>{});
+    if (one.endpoint == instance.endpoint && one.server_name == name) return one;
+  return shelves_.emplace_back(instance.endpoint, name, std::vector<Idle>{});
 }
 
 awaitable<Result<Pool::Got>> Pool::get(const Instance& instance, Millis connect_timeout, Millis idle_age_max) {
-  auto& idle = shelf(instance.endpoint).idle;
+  auto& idle = shelf(instance).idle;
   const auto oldest = Watch::Steady::now() - idle_age_max;
   while (idle_age_max > Millis{0} && !idle.empty() && idle.back().since >= oldest) {
     auto conn = std::move(idle.back().conn);
     idle.pop_back();
     if (conn->quiet()) co_return Got{std::move(conn), true};
   }
-  FS_CO_TRY(fresh, co_await connect(instance.endpoint, connect_timeout));
+  FS_CO_TRY(fresh, co_await connect(instance, connect_timeout));
   co_return Got{std::move(fresh), false};
 }
 
-awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Endpoint& endpoint, Millis timeout) {
+awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Instance& instance, Millis timeout) {
+  const auto endpoint = instance.endpoint;
   error_code error;
   std::vector<tcp::endpoint> addresses;
   if (const auto address = asio::ip::make_address(endpoint.host, error); !error) {
@@ -69,14 +83,25 @@ awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Endpoint& endpoint,
                       error == asio::error::no_buffer_space;
     co_return fail(ours ? Code::io : Code::unreachable, fmt::format("{}: {}", endpoint.text(), error.message()));
   }
-  conn->watch().disarm();
   error_code ignored;
   conn->socket().set_option(tcp::no_delay(true), ignored);
+  if (tls_.credentials && tls_.credentials->client()) {
+    const auto name = server_name_of(instance);
+    auto tls = tls_.credentials->client()->connect(name, endpoint.text());
+    if (!tls) co_return fail(Code::refused, fmt::format("{}: '{}' is not a server name", instance.id, name));
+    const auto secured = co_await conn->secure(std::move(tls));
+    if (conn->timed_out()) co_return fail(Code::timeout, fmt::format("{}: no TLS handshake in time", endpoint.text()));
+    if (secured.error) {
+      complaints_.tell(fmt::format("{} at {}, asked for as '{}': {}", instance.id, endpoint.text(), name, secured.why));
+      co_return fail(Code::refused, fmt::format("{}: {}", endpoint.text(), secured.why));
+    }
+  }
+  conn->watch().disarm();
   co_return conn;
 }
 
 void Pool::put(const Instance& instance, std::unique_ptr<Conn> conn) {
-  auto& idle = shelf(instance.endpoint).idle;
+  auto& idle = shelf(instance).idle;
   if (idle.size() >= idle_max_) return;
   conn->watch().disarm();
   idle.push_back({std::move(conn), Watch::Steady::now()});

@@ -1,10 +1,8 @@
 #include "kinds/http/session/session.hpp"
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/socket_base.hpp>
 
 #include "kinds/http/session/date.hpp"
-#include "proxy/sticky.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -14,34 +12,20 @@ namespace {
 // A body up to this size is read whole before the gate is asked, so that a slow client's upload neither holds up a
 // drain nor an instance.
 constexpr std::size_t kReadAheadMax = 64 << 10;
-constexpr Millis kLinger{1000};
-constexpr std::size_t kLingerBytesMax = 256 << 10;
-
-std::uint64_t hash_of(const asio::ip::tcp::endpoint& client) {
-  std::uint64_t hash = client.port();
-  if (client.address().is_v4()) {
-    hash ^= std::uint64_t{client.address().to_v4().to_uint()} << 16;
-  } else {
-    for (const auto byte : client.address().to_v6().to_bytes()) hash = proxy::mix(hash ^ byte);
-  }
-  // 0 would mean: draw afresh each time.
-  return proxy::mix(hash) | 1;
-}
 }  // namespace
 
 Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy::Gate& gate)
-    : core_(std::move(core)), client_(std::move(client), core_->watchdog), gate_(gate) {
-  error_code gone;
-  const auto remote = client_.socket().remote_endpoint(gone);
-  if (gone) return;
-  client_address_ = remote.address().to_string();
-  if (core_->options.sticky == Sticky::connection) sticky_ = hash_of(remote);
-}
+    : core_(std::move(core)),
+      client_(std::move(client), core_->watchdog),
+      gate_(gate),
+      arrival_(peer_of(*core_, client_)) {}
 
 awaitable<void> Session::run() {
   const auto mark = gate_.session();
+  if (core_->has_arrivals() && !co_await arrive(*core_, client_, arrival_)) co_return;
   while (co_await serve_one()) {
   }
+  if (client_.is_secure()) co_await client_.finish();
 }
 
 awaitable<bool> Session::serve_one() {
@@ -54,11 +38,11 @@ awaitable<bool> Session::serve_one() {
 
   request.received_at = Watch::Steady::now();
   request.segment = core_->matcher.match(request.head.method, request.head.target);
-  if (auto pass = gate_.try_enter(request.segment, sticky_))
+  if (auto pass = gate_.try_enter(request.segment, arrival_.sticky))
     co_return co_await exchange(request, body, std::move(*pass));
   // Parked: the gate has its own cap.
   client_.watch().disarm();
-  auto pass = co_await gate_.enter(request.segment, sticky_);
+  auto pass = co_await gate_.enter(request.segment, arrival_.sticky);
   if (pass) co_return co_await exchange(request, body, std::move(*pass));
   co_return co_await answer(&request, 503, pass.error().what, !request.whole, true);
 }
@@ -154,22 +138,12 @@ awaitable<bool> Session::answer(const Request* request, int status, std::string_
   client_.watch().arm(core_->settings.idle_timeout);
   const auto written = co_await client_.write(out_);
   if (written.error) co_return false;
-  if (close) co_await linger();
+  if (close) co_await linger(client_);
   co_return !close;
 }
 
 awaitable<bool> Session::refuse(const Refusal& refusal) {
   co_return co_await answer(nullptr, refusal.status, refusal.why, true);
-}
-
-awaitable<void> Session::linger() {
-  error_code ignored;
-  client_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
-  client_.watch().arm(kLinger);
-  for (std::size_t seen = client_.unread().size(); seen < kLingerBytesMax; seen += client_.unread().size()) {
-    client_.consume(client_.unread().size());
-    if (co_await client_.fill()) co_return;
-  }
 }
 
 }  // namespace foreshadow::kinds::http

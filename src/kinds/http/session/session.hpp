@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kinds/http/session/answer.hpp"
+#include "kinds/http/session/arrival.hpp"
 #include "kinds/http/session/body.hpp"
 #include "kinds/http/session/core.hpp"
 #include "kinds/http/wire/rewrite.hpp"
@@ -79,15 +80,10 @@ class Session {
                          bool retry_soon = false);
   awaitable<bool> refuse(const Refusal& refusal);
   awaitable<bool> answer_failed(const Request& request, Attempt attempt, bool close);
-  // Says that no more comes, and reads on for a moment: closing over unread bytes would reset the connection and take
-  // the answer from the client's hands.
-  awaitable<void> linger();
-
   std::shared_ptr<Core> core_;
   Conn client_;
   proxy::Gate& gate_;
-  std::string client_address_;
-  std::uint64_t sticky_ = 0;
+  Arrival arrival_;
   Answer answer_;
   Framing answer_framing_;
   std::string out_;    // reused for every head that we write

@@ -135,7 +135,7 @@ void append_request(std::string& out, const RequestHead& head, const Connection&
   append_field(out, "X-Forwarded-For",
                path.empty() ? std::string(rewrite.client_address) : path + ", " + std::string(rewrite.client_address));
   if (!rewrite.trust_forwarded || !find_field(head.fields, "x-forwarded-proto"))
-    append_field(out, "X-Forwarded-Proto", "http");
+    append_field(out, "X-Forwarded-Proto", rewrite.secure ? "https" : "http");
   append_via(out, head.fields);
   if (rewrite.expect_continue) append_field(out, "Expect", "100-continue");
   if (rewrite.mirror) append_field(out, "Foreshadow-Mirror", "1");

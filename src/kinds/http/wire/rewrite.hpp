@@ -25,6 +25,7 @@ struct RequestRewrite {
   Framing framing;
   std::string_view client_address;
   std::string_view fallback_host;  // Host for an HTTP/1.0 request that named none
+  bool secure = false;             // the client came over TLS
   // The client is itself a trusted proxy: what it says of its own client's scheme is passed on.
   bool trust_forwarded = false;
   bool expect_continue = false;

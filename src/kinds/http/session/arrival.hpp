@@ -1,0 +1,31 @@
+// What happens on a client's connection before its first request: the PROXY header of a balancer before us, then the
+// TLS handshake. Both within the listener's header_timeout, and both at the client's own cost: who gets them wrong, or
+// stalls, ends here, having been given nothing but a socket.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kinds/http/session/conn.hpp"
+#include "kinds/http/session/core.hpp"
+
+namespace foreshadow::kinds::http {
+
+// Who the client is, as far as the connection tells.
+struct Arrival {
+  std::string address;       // for X-Forwarded-For: the peer, or whom the PROXY header names
+  std::uint64_t sticky = 0;  // 0: the listener draws for each request
+};
+
+// The peer, as the socket has it. Enough where a listener has neither TLS nor PROXY headers. Empty address: it has
+// gone.
+Arrival peer_of(const Core& core, Conn& conn);
+// False: the connection is done for, and what could be said to the client was said. After true `arrival` is filled, and
+// Conn::alpn() tells which protocol comes.
+awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival);
+
+// Says that no more comes, and reads on for a moment: closing over unread bytes would reset the connection and take the
+// last answer from the client's hands.
+awaitable<void> linger(Conn& conn);
+
+}  // namespace foreshadow::kinds::http

@@ -1,0 +1,123 @@
+// The part of a connection that is under TLS: steps of io/tls_stream, and waits between them.
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "kinds/http/session/conn.hpp"
+
+namespace foreshadow::kinds::http {
+
+namespace asio = boost::asio;
+constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+constexpr std::chrono::seconds kFinish{1};
+// Plain reads and writes go through the loop each time. Those of TLS need not, so they step aside after this much.
+constexpr std::size_t kTurn = 128 << 10;
+
+std::string_view view_of(const asio::const_buffer& part) {
+  return {static_cast<const char*>(part.data()), part.size()};
+}
+}  // namespace
+
+awaitable<error_code> Conn::receive(char* into, std::size_t size) {
+  if (watch_.expired()) co_return asio::error::timed_out;
+  const auto [error, n] = co_await asio::async_read(socket_, asio::buffer(into, size), use_tuple);
+  co_return error;
+}
+
+awaitable<Conn::Secured> Conn::secure(std::unique_ptr<io::TlsStream> tls) {
+  error_code error;
+  socket_.native_non_blocking(true, error);
+  if (error) co_return Secured{error, error.message()};
+  for (;;) {
+    const auto step = tls->handshake(socket_.native_handle());
+    if (step == Step::done) break;
+    error = co_await settle(step);
+    if (!error) continue;
+    const bool late = watch_.expired();
+    co_return Secured{error, late ? "the handshake took too long" : tls->why(), tls->was_http()};
+  }
+  tls_ = std::move(tls);
+  co_return Secured{};
+}
+
+awaitable<error_code> Conn::settle(Step step) {
+  switch (step) {
+    case Step::done:
+      co_return error_code{};
+    case Step::closed:
+      co_return asio::error::eof;
+    case Step::truncated:
+      co_return asio::error::connection_reset;
+    case Step::failed:
+      co_return asio::error::connection_aborted;
+    case Step::want_read:
+    case Step::want_write:
+      break;
+  }
+  if (watch_.expired()) co_return asio::error::timed_out;
+  in_a_row_ = 0;
+  // Never missed: asio looks at the descriptor anew for each wait.
+  const auto [error] = co_await socket_.async_wait(
+      step == Step::want_read ? asio::socket_base::wait_read : asio::socket_base::wait_write, use_tuple);
+  co_return error;
+}
+
+awaitable<void> Conn::take_turns() {
+  in_a_row_ = 0;
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+}
+
+awaitable<error_code> Conn::readable_secure() {
+  // What TLS already holds would never make the descriptor readable.
+  auto step = tls_->pending() ? tls_->peek(socket_.native_handle()) : Step::want_read;
+  while (step == Step::want_read || step == Step::want_write) {
+    if (const auto error = co_await settle(step)) co_return error;
+    step = tls_->peek(socket_.native_handle());
+  }
+  // Also at the end, however it came: fill() tells.
+  co_return error_code{};
+}
+
+awaitable<error_code> Conn::fill_secure() {
+  for (;;) {
+    std::size_t count = 0;
+    const auto step = tls_->read(socket_.native_handle(), buffer_.get() + end_, capacity_ - end_, count);
+    if (step == Step::done) {
+      end_ += count;
+      if ((in_a_row_ += count) >= kTurn) co_await take_turns();
+      co_return error_code{};
+    }
+    if (const auto error = co_await settle(step)) co_return error;
+  }
+}
+
+awaitable<Conn::Written> Conn::write_secure(std::array<asio::const_buffer, 3> parts) {
+  const std::array<std::string_view, 3> views{view_of(parts[0]), view_of(parts[1]), view_of(parts[2])};
+  const auto total = views[0].size() + views[1].size() + views[2].size();
+  Written written;
+  while (written.bytes < total) {
+    std::size_t count = 0;
+    const auto step = tls_->write(socket_.native_handle(), views, written.bytes, count);
+    written.bytes += count;
+    if (step == Step::done) {
+      if ((in_a_row_ += count) >= kTurn) co_await take_turns();
+    } else if ((written.error = co_await settle(step))) {
+      half_written_ = true;
+      break;
+    }
+  }
+  co_return written;
+}
+
+awaitable<void> Conn::finish() {
+  if (!tls_ || tls_->broken() || half_written_ || !socket_.is_open()) co_return;
+  watch_.arm(kFinish);
+  auto step = tls_->end(socket_.native_handle());
+  while (step == Step::want_write && !co_await settle(step)) step = tls_->end(socket_.native_handle());
+}
+
+}  // namespace foreshadow::kinds::http
