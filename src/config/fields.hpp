@@ -37,6 +37,8 @@ class Fields {
   // Of the key's value, or of the whole map when it is not there.
   Mark at(const std::string& key) const;
   Mark at() const { return map_.at; }
+  // Of one value in the map under `key`; of the map when it is not there.
+  Mark at(const std::string& key, const std::string& inner) const;
   Reading& reading() { return reading_; }
   void problem(const std::string& key, std::string what) { reading_.problems.add(at(key), std::move(what)); }
 
@@ -51,7 +53,8 @@ class Fields {
   void integer(const std::string& key, int& out, int min, int max);
   void bytes(const std::string& key, std::size_t& out, std::size_t min, std::size_t max);
   void texts(const std::string& key, std::vector<std::string>& out);
-  void text_map(const std::string& key, std::map<std::string, std::string>& out);
+  // With `lists`, a value may be a list of words, which is taken as one text with line feeds between them.
+  void text_map(const std::string& key, std::map<std::string, std::string>& out, bool lists = false);
 
   template <class E>
   void one_of(const std::string& key, E& out, const std::vector<std::pair<std::string, E>>& names) {

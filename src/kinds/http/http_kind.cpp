@@ -4,6 +4,7 @@
 #include "kinds/http/http_protocol.hpp"
 #include "kinds/http/options.hpp"
 #include "kinds/http/readiness.hpp"
+#include "kinds/http/wire/match.hpp"
 #include "observe/cgroup_source.hpp"
 #include "observe/http_probe_source.hpp"
 #include "observe/process_source.hpp"
@@ -25,6 +26,16 @@ class HttpKind final : public Kind {
     const auto& host = resource.primary.endpoint.host;
     if (host.empty() || host.front() == '/' || resource.primary.endpoint.port == 0)
       return fail(Code::invalid, "primary: address must be host:port, as in 127.0.0.1:9001");
+    return {};
+  }
+
+  std::vector<std::string> conditions() const override { return Matcher::names(); }
+  std::vector<OptionInfo> segment_options() const override { return segment_option_infos(); }
+  Result<void> check_condition(const std::string& name, const std::string& value) const override {
+    return Matcher::check(name, value);
+  }
+  Result<void> check_segment_option(const std::string& name, const std::string& value) const override {
+    FS_CHECK(parse_segment_options({{name, value}}));
     return {};
   }
 

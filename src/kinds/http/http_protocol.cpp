@@ -43,7 +43,12 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   FS_TRY(options, parse_options(settings.options));
   core->options = options;
   std::vector<std::map<std::string, std::string>> conditions;
-  for (const auto& match : settings.matches) conditions.push_back(match.conditions);
+  for (const auto& match : settings.matches) {
+    conditions.push_back(match.conditions);
+    FS_TRY(own, parse_segment_options(match.options));
+    core->rules.push_back({own.sticky.value_or(options.sticky), own.timeout.value_or(settings.upstream_timeout)});
+  }
+  core->rules.push_back({options.sticky, settings.upstream_timeout});
   FS_TRY(matcher, Matcher::make(conditions));
   core->matcher = std::move(matcher);
   core->limits.head_bytes_max = settings.header_bytes_max;

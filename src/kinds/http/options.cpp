@@ -46,8 +46,8 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
       return fail(Code::invalid, "must be a number from 1 to 1000");
     options.probe_successes = value;
   } else if (name == "sticky") {
-    if (text != "connection" && text != "request") return fail(Code::invalid, "must be connection or request");
-    options.sticky = text == "connection" ? Sticky::connection : Sticky::request;
+    FS_TRY(value, parse_sticky(text));
+    options.sticky = value;
   } else if (name == "trust_forwarded") {
     FS_TRY(value, parse_bool(text));
     options.trust_forwarded = value;
@@ -68,7 +68,9 @@ std::vector<OptionInfo> option_infos() {
       {"probe_timeout", "a probe slower than this failed (default 2s)"},
       {"probe_interval", "pause between the probes of a shadow that comes up (default 250ms)"},
       {"probe_successes", "good probes in a row before a shadow is ready (default 3)"},
-      {"sticky", "connection: a client connection stays on its side (default); request: each request draws afresh"},
+      {"sticky",
+       "what stays on its side while the weight grows: connection (default), address, cookie (the gateway's own), "
+       "cookie:NAME, header:NAME; or request, which draws afresh each time"},
       {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
       {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
@@ -79,6 +81,33 @@ Result<HttpOptions> parse_options(const Options& options) {
   HttpOptions parsed;
   for (const auto& [name, text] : options)
     if (auto done = set(parsed, name, text); !done)
+      return fail(Code::invalid, fmt::format("option {}: '{}' {}", name, text, done.error().what));
+  return parsed;
+}
+
+std::vector<OptionInfo> segment_option_infos() {
+  return {
+      {"sticky", "as the resource's own option, for this segment"},
+      {"timeout", "longest wait for the service, in place of listener.upstream_timeout"},
+  };
+}
+
+Result<SegmentOptions> parse_segment_options(const Options& options) {
+  SegmentOptions parsed;
+  const auto set_own = [&](const std::string& name, const std::string& text) -> Result<void> {
+    if (name == "sticky") {
+      FS_TRY(value, parse_sticky(text));
+      parsed.sticky = value;
+    } else if (name == "timeout") {
+      FS_TRY(value, positive_duration(text));
+      parsed.timeout = value;
+    } else {
+      return fail(Code::invalid, "is not an option of one segment");
+    }
+    return {};
+  };
+  for (const auto& [name, text] : options)
+    if (auto done = set_own(name, text); !done)
       return fail(Code::invalid, fmt::format("option {}: '{}' {}", name, text, done.error().what));
   return parsed;
 }

@@ -3,26 +3,23 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "kinds/http/sticky.hpp"
 #include "kinds/kind.hpp"
 
 namespace foreshadow::kinds::http {
-
-enum class Sticky {
-  connection,  // a client connection stays on its side while the weight grows
-  request,     // every request draws afresh
-};
 
 struct HttpOptions {
   std::string probe_path = "/healthz";
   Millis probe_timeout{2000};
   Millis probe_interval{250};
   int probe_successes = 3;  // in a row, before a shadow counts as ready
-  Sticky sticky = Sticky::connection;
+  Sticky sticky;
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   Millis mirror_timeout{5000};   // a shadow slower than this failed a copy
   std::uint64_t max_body = 0;    // bytes of a request body; 0: any
@@ -31,5 +28,14 @@ struct HttpOptions {
 std::vector<OptionInfo> option_infos();
 // Error: invalid, naming the option and what it may be.
 Result<HttpOptions> parse_options(const Options& options);
+
+// What one segment may have for itself, in place of the resource's.
+struct SegmentOptions {
+  std::optional<Sticky> sticky;
+  std::optional<Millis> timeout;  // in place of the listener's upstream_timeout
+};
+std::vector<OptionInfo> segment_option_infos();
+// Error: invalid, naming the option and what it may be.
+Result<SegmentOptions> parse_segment_options(const Options& options);
 
 }  // namespace foreshadow::kinds::http

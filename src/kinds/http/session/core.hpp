@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "kinds/http/options.hpp"
 #include "kinds/http/session/mirror.hpp"
@@ -17,6 +18,12 @@ struct Core {
   proxy::ListenerSettings settings;
   HttpOptions options;
   Matcher matcher;
+  // What holds for requests of one segment, by its index; the last for those of none.
+  struct Rules {
+    Sticky sticky;
+    Millis upstream_timeout{0};
+  };
+  std::vector<Rules> rules;
   Limits limits;
   std::shared_ptr<Watchdog> watchdog;
   std::shared_ptr<Pool> pool;

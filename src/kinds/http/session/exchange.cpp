@@ -6,6 +6,8 @@
 #include <variant>
 
 #include "kinds/http/session/session.hpp"
+#include "kinds/http/wire/cookie.hpp"
+#include "kinds/http/wire/text.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -39,7 +41,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   unread_body_ = false;
 
   const bool safe = is_safe(request.head.method);
-  const auto connect_timeout = std::min(core_->settings.upstream_timeout, kConnectMax);
+  const auto connect_timeout = std::min(core_->rules[request.segment].upstream_timeout, kConnectMax);
   Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
     auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
@@ -95,13 +97,13 @@ awaitable<Session::Attempt> Session::attempt(Request& request, BodyReader& body,
     }
     if (request.whole) tail += "0\r\n" + request.trailers + "\r\n";
   }
-  upstream.watch().arm(core_->settings.upstream_timeout);
+  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
   const auto written = co_await upstream.write({asio::buffer(out_), asio::buffer(request.body), asio::buffer(tail)});
   if (written.error && upstream.timed_out()) co_return Attempt{End::timeout, written.bytes};
   if (written.error && written.bytes == 0) co_return Attempt{End::gone, 0};
   // After a write that broke midway an answer may still wait to be read: a refusal, sent before the instance closed.
   if (!written.error && request.expects) {
-    upstream.watch().arm(std::min(core_->settings.upstream_timeout, kContinueWait));
+    upstream.watch().arm(std::min(core_->rules[request.segment].upstream_timeout, kContinueWait));
     const auto early = co_await await_answer(request, upstream, true);
     const bool silent = early == End::timeout && upstream.unread().empty();
     if (early != End::go_on && !silent) co_return Attempt{early, written.bytes};
@@ -111,7 +113,7 @@ awaitable<Session::Attempt> Session::attempt(Request& request, BodyReader& body,
   }
   if (!written.error && !request.whole)
     if (const auto end = co_await send_rest(request, body, upstream)) co_return Attempt{*end, written.bytes};
-  upstream.watch().arm(core_->settings.upstream_timeout);
+  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
   co_return Attempt{co_await await_answer(request, upstream, false), written.bytes};
 }
 
@@ -147,7 +149,7 @@ awaitable<std::optional<Session::End>> Session::send_rest(Request& request, Body
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
     if (chunked) append_chunk_head(out_, data.size());
-    upstream.watch().arm(core_->settings.upstream_timeout);
+    upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
     const auto written = co_await upstream.write(
         {asio::buffer(out_), asio::buffer(data), asio::buffer(std::string_view(chunked ? "\r\n" : ""))});
     if (upstream.timed_out()) co_return End::timeout;
@@ -155,7 +157,7 @@ awaitable<std::optional<Session::End>> Session::send_rest(Request& request, Body
   }
   if (!chunked) co_return std::nullopt;
   out_ = "0\r\n" + body.trailers() + "\r\n";
-  upstream.watch().arm(core_->settings.upstream_timeout);
+  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
   co_await upstream.write(out_);
   co_return std::nullopt;
 }
@@ -210,11 +212,13 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   Relayed relayed;
   relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
                  !unread_body_ && !core_->watchdog->stopping();
+  const auto cookie = new_cookie(request);
   out_.clear();
   append_response(out_, head, connection,
                   {.framing = to_client,
                    .keep_length = framing.kind == BodyKind::none && head.status != 204,
                    .close = !relayed.keep,
+                   .set_cookie = cookie,
                    .client_minor = request.head.minor});
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.
@@ -235,7 +239,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     if (written.error) co_return Relayed{};
     if (done) break;
     out_.clear();
-    upstream.watch().arm(core_->settings.upstream_timeout);
+    upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
     state = co_await body.next();
     if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
       // What the client has is not the whole: a reset says so, whatever framing it reads.
@@ -282,6 +286,13 @@ awaitable<bool> Session::answer_failed(const Request& request, Attempt attempt, 
       break;
   }
   co_return co_await answer(&request, 502, "the service gave an answer that cannot be understood", close);
+}
+
+std::string Session::new_cookie(const Request& request) const {
+  // Only while there are two sides to be on.
+  if (!request.client.new_client || !gate_.table().other || !may_set_cookie(answer_.head)) return {};
+  const auto* scheme = core_->options.trust_forwarded ? find_field(request.head.fields, "x-forwarded-proto") : nullptr;
+  return affinity_.set_cookie(scheme && equals_lower(scheme->value, "https"));
 }
 
 bool Session::may_mirror(const Request& request) const {

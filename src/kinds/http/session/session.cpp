@@ -4,7 +4,6 @@
 #include <boost/asio/socket_base.hpp>
 
 #include "kinds/http/session/date.hpp"
-#include "proxy/sticky.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -16,17 +15,6 @@ namespace {
 constexpr std::size_t kReadAheadMax = 64 << 10;
 constexpr Millis kLinger{1000};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
-
-std::uint64_t hash_of(const asio::ip::tcp::endpoint& client) {
-  std::uint64_t hash = client.port();
-  if (client.address().is_v4()) {
-    hash ^= std::uint64_t{client.address().to_v4().to_uint()} << 16;
-  } else {
-    for (const auto byte : client.address().to_v6().to_bytes()) hash = proxy::mix(hash ^ byte);
-  }
-  // 0 would mean: draw afresh each time.
-  return proxy::mix(hash) | 1;
-}
 }  // namespace
 
 Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy::Gate& gate)
@@ -35,7 +23,7 @@ Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy
   const auto remote = client_.socket().remote_endpoint(gone);
   if (gone) return;
   client_address_ = remote.address().to_string();
-  if (core_->options.sticky == Sticky::connection) sticky_ = hash_of(remote);
+  affinity_ = Affinity(remote);
 }
 
 awaitable<void> Session::run() {
@@ -53,12 +41,13 @@ awaitable<bool> Session::serve_one() {
   if (!request.framing.empty() && !request.expects && !co_await read_ahead(request, body)) co_return false;
 
   request.received_at = Watch::Steady::now();
-  request.segment = core_->matcher.match(request.head.method, request.head.target);
-  if (auto pass = gate_.try_enter(request.segment, sticky_))
+  request.segment = core_->matcher.match(request.head, request.connection);
+  request.client = affinity_.key(core_->rules[request.segment].sticky, request.head);
+  if (auto pass = gate_.try_enter(request.segment, request.client.sticky))
     co_return co_await exchange(request, body, std::move(*pass));
   // Parked: the gate has its own cap.
   client_.watch().disarm();
-  auto pass = co_await gate_.enter(request.segment, sticky_);
+  auto pass = co_await gate_.enter(request.segment, request.client.sticky);
   if (pass) co_return co_await exchange(request, body, std::move(*pass));
   co_return co_await answer(&request, 503, pass.error().what, !request.whole, true);
 }

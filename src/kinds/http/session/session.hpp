@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "kinds/http/session/affinity.hpp"
 #include "kinds/http/session/answer.hpp"
 #include "kinds/http/session/body.hpp"
 #include "kinds/http/session/core.hpp"
@@ -28,6 +29,7 @@ class Session {
     Connection connection;
     Framing framing;
     std::size_t segment = 0;
+    Affinity::Key client;
     std::string body;      // read ahead of the gate
     bool whole = true;     // nothing of the body follows `body`
     bool expects = false;  // the client waits for 100 before it sends the body
@@ -73,6 +75,8 @@ class Session {
   // Offers a copy of the request to the mirror.
   void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
   bool may_mirror(const Request& request) const;
+  // The Set-Cookie that goes with answer_; empty if none does.
+  std::string new_cookie(const Request& request) const;
 
   // An answer of our own; false: the connection is closed behind it.
   awaitable<bool> answer(const Request* request, int status, std::string_view text, bool close,
@@ -87,7 +91,7 @@ class Session {
   Conn client_;
   proxy::Gate& gate_;
   std::string client_address_;
-  std::uint64_t sticky_ = 0;
+  Affinity affinity_;
   Answer answer_;
   Framing answer_framing_;
   std::string out_;    // reused for every head that we write

@@ -148,6 +148,7 @@ void append_response(std::string& out, const ResponseHead& head, const Connectio
   append_status_line(out, head);
   append_end_to_end(out, head.fields, connection);
   append_via(out, head.fields);
+  if (!rewrite.set_cookie.empty()) append_field(out, "Set-Cookie", rewrite.set_cookie);
   if (rewrite.keep_length) {
     if (const auto* length = find_field(head.fields, "content-length"))
       append_field(out, "Content-Length", length->value);

@@ -39,6 +39,7 @@ struct ResponseRewrite {
   Framing framing;
   bool keep_length = false;  // the answer to HEAD, or 304: Content-Length tells of a body that is not sent
   bool close = false;
+  std::string_view set_cookie;  // one more Set-Cookie; empty: none
   int client_minor = 1;
 };
 void append_response(std::string& out, const ResponseHead& head, const Connection& connection,
