@@ -83,8 +83,13 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
     FS_TRY(value, parse_bytes(text));
     options.max_body = value;
   } else if (name == "h2") {
-    FS_TRY(value, parse_bool(text));
-    options.h2.offered = value;
+    if (text == "only") {
+      options.h2.offer = h2::Offer::only;
+    } else if (auto value = parse_bool(text)) {
+      options.h2.offer = *value ? h2::Offer::both : h2::Offer::http1;
+    } else {
+      return fail(Code::invalid, "must be true, false or only");
+    }
   } else if (const auto* limit = std::ranges::find(kH2Limits, name, &H2Limit::name); limit != kH2Limits.end()) {
     FS_CHECK(set_h2(options.h2, *limit, text));
   } else {
@@ -105,7 +110,7 @@ std::vector<OptionInfo> option_infos() {
       {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
       {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
-      {"h2", "false: HTTP/2 is not spoken to clients (default true)"},
+      {"h2", "HTTP/2 to clients: true (default; a client that begins with its preface gets it), false, or only"},
       {"h2_streams_max", "HTTP/2: requests at once on one connection (default 100)"},
       {"h2_stream_window", "HTTP/2: bytes of one body that wait for the service (default 256KiB)"},
       {"h2_connection_window", "HTTP/2: bytes of all bodies of a connection that wait (default 1MiB)"},

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -91,6 +92,8 @@ class Mux {
   bool in_header_block() const { return guard_.in_header_block(); }
   // The client's first SETTINGS have come.
   bool greeted() const { return greeted_; }
+  // Why the connection is being ended, if the client is to blame.
+  const std::optional<FrameGuard::Violation>& violation() const { return guard_.violation(); }
   // Bodies fill so much of the connection's window that waiting for more of one could wait for ever.
   bool pressed() const;
   // Streams that somebody still works for, or that are still open.

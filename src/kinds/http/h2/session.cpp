@@ -86,6 +86,9 @@ awaitable<void> Session::run() {
   client_.watch().disarm();
   spawn(write(), end_writer_.slot(), [] {});
   co_await read();
+  // Not louder: it is written as often as somebody likes to provoke it.
+  if (const auto& found = mux.violation())
+    log::debug("{}: a client was sent away: {}", core_->settings.resource, found->why);
   mux.abandon();
   end_writer_.emit(asio::cancellation_type::terminal);
   while (working_ > 0) {

@@ -6,8 +6,11 @@
 
 namespace foreshadow::kinds::http::h2 {
 
+// What a listener speaks. `both`: a client that begins with HTTP/2's preface gets HTTP/2, any other HTTP/1.
+enum class Offer { http1, both, only };
+
 struct Settings {
-  bool offered = true;
+  Offer offer = Offer::both;
   std::uint32_t streams_max = 100;  // requests at once; more are refused and may be sent again
   // Bytes of bodies that may wait here before the service has taken them: of one request, and of all of a connection.
   std::uint32_t stream_window = 256 << 10;

@@ -39,9 +39,10 @@ Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy
 
 awaitable<void> Session::run() {
   const auto mark = gate_.session();
-  if (core_->options.h2.offered) {
+  if (const auto offer = core_->options.h2.offer; offer != h2::Offer::http1) {
     if (client_.unread().empty() && !co_await await_request()) co_return;
     if (co_await begins_with_preface()) co_return co_await h2::serve(core_, client_, gate_, client_address_, sticky_);
+    if (offer == h2::Offer::only) co_return co_await linger();
   }
   while (co_await serve_one()) {
   }

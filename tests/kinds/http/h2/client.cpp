@@ -88,7 +88,8 @@ std::int64_t H2Client::window(std::uint32_t stream) {
 
 bool H2Client::body(std::uint32_t stream, std::string_view bytes, bool end) {
   for (;;) {
-    const auto n = std::min({bytes.size(), std::size_t{16'384}, static_cast<std::size_t>(std::max<std::int64_t>(0, window(stream)))});
+    const auto n = std::min(
+        {bytes.size(), std::size_t{16'384}, static_cast<std::size_t>(std::max<std::int64_t>(0, window(stream)))});
     const bool last = n == bytes.size();
     if (n > 0 || last) {
       if (!send(kData, last && end ? kEndStream : 0, stream, bytes.substr(0, n))) return false;
@@ -140,8 +141,10 @@ std::optional<Frame> H2Client::read() {
   const auto head = stream_.read_exactly(9);
   if (!head) return std::nullopt;
   const auto length = read_uint32(std::string(1, '\0') + head->substr(0, 3));
-  Frame frame{static_cast<std::uint8_t>((*head)[3]), static_cast<std::uint8_t>((*head)[4]),
-              read_uint32(std::string_view(*head).substr(5)), {}};
+  Frame frame{static_cast<std::uint8_t>((*head)[3]),
+              static_cast<std::uint8_t>((*head)[4]),
+              read_uint32(std::string_view(*head).substr(5)),
+              {}};
   auto payload = length > 0 ? stream_.read_exactly(length) : std::string{};
   if (!payload) return std::nullopt;
   frame.payload = std::move(*payload);

@@ -30,11 +30,14 @@ struct Conformance : Rig {};
 TEST_F(Conformance, EveryCaseOfH2specPasses) {
   const auto h2spec = tool();
   ASSERT_FALSE(h2spec.empty()) << "no h2spec: `./dev test` builds one, or FORESHADOW_H2SPEC names one";
-  // What is waited for in vain is waited for shortly.
+  // Some cases cut the answer's body in pieces.
+  a.handle([](const Message&, Stream&) { return Backend::Reply{ok(std::string(1000, 'x'))}; });
+  // Where HTTP/1 is spoken too, what is no preface gets an answer in HTTP/1, which one case takes for garbage.
+  listener().options["h2"] = "only";
   start();
   const auto log = dir.path() + "/h2spec.log";
   const auto command = "'" + h2spec + "' --host 127.0.0.1 --port " + std::to_string(port) +
-                       " --timeout 1 --junit-report '" + dir.path() + "/h2spec.xml' > '" + log + "' 2>&1";
+                       " --strict --timeout 3 --junit-report '" + dir.path() + "/h2spec.xml' > '" + log + "' 2>&1";
   const int status = std::system(command.c_str());
   std::stringstream said;
   said << std::ifstream(log).rdbuf();
@@ -46,7 +49,8 @@ TEST_F(Conformance, EveryCaseOfH2specPasses) {
   EXPECT_EQ(found[2], std::to_string(kCases));
   EXPECT_EQ(found[4], "0") << text;
   EXPECT_EQ(status, 0);
-  EXPECT_TRUE(foreshadow::testing::eventually([&] { return report().sessions == 0; })) << "a connection was left behind";
+  EXPECT_TRUE(foreshadow::testing::eventually([&] { return report().sessions == 0; }))
+      << "a connection was left behind";
 }
 
 }  // namespace
