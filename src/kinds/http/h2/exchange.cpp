@@ -73,14 +73,15 @@ bool Exchange::read_head() {
   const auto framing = request_framing(request_.head);
   if (!framing) return answer(framing.error().status, framing.error().why), false;
   request_.framing = *framing;
-  // A body whose length nobody told. Where one was told, nghttp2 compares.
-  if (framing->kind == BodyKind::none && !stream_.ended()) request_.framing.kind = BodyKind::chunked;
+  request_.whole = stream_.ended() && stream_.body.empty();
+  // A body, or trailers, whose length nobody told. Where one was told, nghttp2 compares.
+  if (framing->kind == BodyKind::none && (!request_.whole || stream_.trailers.list_bytes() > 0))
+    request_.framing.kind = BodyKind::chunked;
   const auto max = core.options.max_body;
   if (max != 0 && framing->length > max) return answer(413, "the body is longer than is allowed here"), false;
   request_.received = "2.0";
   const auto* te = find_field(request_.head.fields, "te");
   request_.takes_trailers = te && equals_lower(te->value, "trailers");
-  request_.whole = stream_.ended() && stream_.body.empty();
   // A client that has begun with its body waits for nothing.
   request_.expects = request_.connection.expects_continue && !stream_.ended() && stream_.body.empty();
   return true;

@@ -1,5 +1,6 @@
 #include "kinds/http/session/request.hpp"
 
+#include "base/assert.hpp"
 #include "kinds/http/wire/chunked.hpp"
 
 namespace foreshadow::kinds::http {
@@ -58,6 +59,8 @@ void append_head_to_instance(std::string& out, const Core& core, const Request& 
 }
 
 std::string frame_read_ahead(std::string& out, const Request& request, const Framing& framing) {
+  // Bytes that no framing announces would be the next request.
+  FS_ASSERT(request.body.empty() || framing.kind != BodyKind::none);
   std::string tail;
   if (framing.kind != BodyKind::chunked) return tail;
   if (!request.body.empty()) {

@@ -7,6 +7,8 @@
 namespace foreshadow::kinds::http::testing {
 
 namespace {
+constexpr std::size_t kFrameMax = 16'384;
+
 std::uint32_t read_uint32(std::string_view bytes) {
   std::uint32_t value = 0;
   for (const char c : bytes.substr(0, 4)) value = value << 8 | static_cast<unsigned char>(c);
@@ -79,7 +81,11 @@ std::string H2Client::pack(const Fields& fields) {
 }
 
 void H2Client::head(std::uint32_t stream, const Fields& fields, bool end) {
-  send(kHeaders, static_cast<std::uint8_t>(kEndHeaders | (end ? kEndStream : 0)), stream, pack(fields));
+  const auto block = pack(fields);
+  for (std::size_t at = 0, type = kHeaders; at == 0 || at < block.size(); at += kFrameMax, type = kContinuation) {
+    const auto flags = (at == 0 && end ? kEndStream : 0) | (at + kFrameMax >= block.size() ? kEndHeaders : 0);
+    send(static_cast<std::uint8_t>(type), static_cast<std::uint8_t>(flags), stream, block.substr(at, kFrameMax));
+  }
 }
 
 std::int64_t H2Client::window(std::uint32_t stream) {
@@ -88,8 +94,8 @@ std::int64_t H2Client::window(std::uint32_t stream) {
 
 bool H2Client::body(std::uint32_t stream, std::string_view bytes, bool end) {
   for (;;) {
-    const auto n = std::min(
-        {bytes.size(), std::size_t{16'384}, static_cast<std::size_t>(std::max<std::int64_t>(0, window(stream)))});
+    const auto n =
+        std::min({bytes.size(), kFrameMax, static_cast<std::size_t>(std::max<std::int64_t>(0, window(stream)))});
     const bool last = n == bytes.size();
     if (n > 0 || last) {
       if (!send(kData, last && end ? kEndStream : 0, stream, bytes.substr(0, n))) return false;

@@ -93,6 +93,7 @@ TEST_F(H2Hostile, HeaderBlocksWithoutEnd) {
   start();
   {
     auto c = client();
+    ASSERT_TRUE(c->round_trip());
     c->send(kHeaders, kEndStream, 1, c->pack(get("/")));
     for (int i = 0; i < 1000; ++i)
       if (!c->send(kContinuation, 0, 1)) break;
@@ -100,6 +101,7 @@ TEST_F(H2Hostile, HeaderBlocksWithoutEnd) {
   }
   {
     auto c = client();
+    ASSERT_TRUE(c->round_trip());
     c->send(kHeaders, kEndStream, 1, c->pack(get("/")));
     for (int i = 0; i < 8; ++i)
       if (!c->send(kContinuation, 0, 1, c->pack({{"x-" + std::to_string(i), std::string(16'000, '~')}}))) break;
@@ -108,6 +110,7 @@ TEST_F(H2Hostile, HeaderBlocksWithoutEnd) {
   {
     // One field of 4 KB in HPACK's table, meant ten thousand times by a byte each.
     auto c = client();
+    ASSERT_TRUE(c->round_trip());
     c->send(kHeaders, kEndStream, 1,
             c->pack(get("/", {{"x-bomb", std::string(3900, 'b')}})) + std::string(10'000, '\xbe'));
     expect_ended(*c, kCalm, "HPACK bomb");
@@ -143,6 +146,7 @@ TEST_F(H2Hostile, SlowOnes) {
   }
   {
     auto c = client();
+    ASSERT_TRUE(c->round_trip());
     c->send(kHeaders, kEndStream, 1, c->pack(get("/")));
     expect_ended(*c, kCalm, "a header block that does not end");
   }
