@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/units.hpp"
@@ -22,6 +24,32 @@ Result<bool> parse_bool(const std::string& text) {
   if (text == "true" || text == "yes") return true;
   if (text == "false" || text == "no") return false;
   return fail(Code::invalid, "must be true or false");
+}
+
+// A limit of HTTP/2, as a size ("64KiB") or a plain number.
+struct H2Limit {
+  const char* name;
+  std::uint32_t h2::Settings::* value;
+  std::uint64_t min, max;
+};
+// Windows: RFC 9113, section 6.9.1, and no less than a connection has before the first SETTINGS. Frames: section 4.2.
+// The other bounds are those that nghttp2 keeps by itself.
+constexpr std::array kH2Limits{
+    H2Limit{"h2_streams_max", &h2::Settings::streams_max, 1, 10'000},
+    H2Limit{"h2_stream_window", &h2::Settings::stream_window, 1024, 0x7fffffff},
+    H2Limit{"h2_connection_window", &h2::Settings::connection_window, 65'535, 0x7fffffff},
+    H2Limit{"h2_frame_bytes_max", &h2::Settings::frame_bytes_max, 16'384, 16'777'215},
+    H2Limit{"h2_resets_max", &h2::Settings::resets_max, 1, 1000},
+    H2Limit{"h2_idle_frames_max", &h2::Settings::idle_frames_max, 100, 1'000'000},
+    H2Limit{"h2_continuations_max", &h2::Settings::continuations_max, 1, 8},
+};
+
+Result<void> set_h2(h2::Settings& settings, const H2Limit& limit, const std::string& text) {
+  FS_TRY(value, parse_bytes(text));
+  if (value < limit.min || value > limit.max)
+    return fail(Code::invalid, fmt::format("must lie between {} and {}", limit.min, limit.max));
+  settings.*limit.value = static_cast<std::uint32_t>(value);
+  return {};
 }
 
 Result<void> set(HttpOptions& options, const std::string& name, const std::string& text) {
@@ -54,6 +82,16 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "max_body") {
     FS_TRY(value, parse_bytes(text));
     options.max_body = value;
+  } else if (name == "h2") {
+    if (text == "only") {
+      options.h2.offer = h2::Offer::only;
+    } else if (auto value = parse_bool(text)) {
+      options.h2.offer = *value ? h2::Offer::both : h2::Offer::http1;
+    } else {
+      return fail(Code::invalid, "must be true, false or only");
+    }
+  } else if (const auto* limit = std::ranges::find(kH2Limits, name, &H2Limit::name); limit != kH2Limits.end()) {
+    FS_CHECK(set_h2(options.h2, *limit, text));
   } else {
     return fail(Code::invalid, "is not an option of http");
   }
@@ -74,6 +112,14 @@ std::vector<OptionInfo> option_infos() {
       {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
       {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
+      {"h2", "HTTP/2 to clients: true (default; a client that begins with its preface gets it), false, or only"},
+      {"h2_streams_max", "HTTP/2: requests at once on one connection (default 100)"},
+      {"h2_stream_window", "HTTP/2: bytes of one body that wait for the service (default 256KiB)"},
+      {"h2_connection_window", "HTTP/2: bytes of all bodies of a connection that wait (default 1MiB)"},
+      {"h2_frame_bytes_max", "HTTP/2: longest frame that is taken (default 16KiB)"},
+      {"h2_resets_max", "HTTP/2: requests given up in a row before the connection is ended (default 200)"},
+      {"h2_idle_frames_max", "HTTP/2: frames in a row that do nothing before the connection is ended (default 1000)"},
+      {"h2_continuations_max", "HTTP/2: CONTINUATION frames of one header section (default 8)"},
   };
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "kinds/http/h2/settings.hpp"
 #include "kinds/http/sticky.hpp"
 #include "kinds/kind.hpp"
 
@@ -23,6 +24,7 @@ struct HttpOptions {
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   Millis mirror_timeout{5000};   // a shadow slower than this failed a copy
   std::uint64_t max_body = 0;    // bytes of a request body; 0: any
+  h2::Settings h2;
 };
 
 std::vector<OptionInfo> option_infos();

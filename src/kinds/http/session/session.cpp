@@ -3,6 +3,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/socket_base.hpp>
 
+#include "kinds/http/h2/session.hpp"
 #include "kinds/http/session/date.hpp"
 
 namespace foreshadow::kinds::http {
@@ -10,9 +11,7 @@ namespace foreshadow::kinds::http {
 namespace asio = boost::asio;
 
 namespace {
-// A body up to this size is read whole before the gate is asked, so that a slow client's upload neither holds up a
-// drain nor an instance.
-constexpr std::size_t kReadAheadMax = 64 << 10;
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr Millis kLinger{1000};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
 }  // namespace
@@ -28,8 +27,22 @@ Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy
 
 awaitable<void> Session::run() {
   const auto mark = gate_.session();
+  if (const auto offer = core_->options.h2.offer; offer != h2::Offer::http1) {
+    if (client_.unread().empty() && !co_await await_request()) co_return;
+    if (co_await begins_with_preface()) co_return co_await h2::serve(core_, client_, gate_, client_address_, affinity_);
+    if (offer == h2::Offer::only) co_return co_await linger();
+  }
   while (co_await serve_one()) {
   }
+}
+
+awaitable<bool> Session::begins_with_preface() {
+  client_.watch().arm(core_->settings.header_timeout);
+  while (client_.unread().size() < kPreface.size() && kPreface.starts_with(client_.unread()))
+    if (co_await client_.fill()) co_return false;
+  if (!client_.unread().starts_with(kPreface)) co_return false;
+  client_.consume(kPreface.size());
+  co_return true;
 }
 
 awaitable<bool> Session::serve_one() {

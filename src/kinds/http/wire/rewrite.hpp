@@ -21,12 +21,19 @@ Connection read_connection(const std::vector<Field>& fields);
 // May another message follow on this connection, as far as its sender is concerned?
 bool persistent(const Connection& connection, int minor);
 
+// A field that passes as it is; Via does not, we put our name to it.
+bool is_end_to_end(const Field& field, const Connection& connection);
+// The value of Via behind us, for a message that came by this version of HTTP ("1.1", "2.0").
+std::string via(const std::vector<Field>& fields, std::string_view received);
+
 struct RequestRewrite {
   Framing framing;
   std::string_view client_address;
   std::string_view fallback_host;  // Host for an HTTP/1.0 request that named none
   // The client is itself a trusted proxy: what it says of its own client's scheme is passed on.
   bool trust_forwarded = false;
+  std::string_view received = "1.1";  // the version of HTTP that it came by
+  bool trailers = false;              // the client takes trailers, and says so
   bool expect_continue = false;
   bool mirror = false;  // mark it, so that a service which honours the mark rolls its work back
 };
