@@ -29,6 +29,20 @@ bool names_secret(std::string_view key) {
                                                     "token",    "credentials", "private_key", "api_key"};
   return std::any_of(endings.begin(), endings.end(), [&](auto ending) { return lower.ends_with(ending); });
 }
+bool is_words(const Node& list) {
+  return !list.items.empty() && std::all_of(list.items.begin(), list.items.end(), [](const NodePtr& item) {
+    return item->type == Node::Type::scalar && !item->text.empty();
+  });
+}
+std::string joined(const Node& list) {
+  std::string text;
+  for (const auto& item : list.items) {
+    if (!text.empty()) text += '\n';
+    text += item->text;
+  }
+  return text;
+}
+
 std::string refuse_secret(const std::string& key) {
   return fmt::format(
       "{}: secrets do not belong in this file; write {}_file: with the path of a file only its owner can read", key,
@@ -55,6 +69,14 @@ Mark Fields::at(const std::string& key) const {
   return node != nullptr ? node->at : map_.at;
 }
 
+Mark Fields::at(const std::string& key, const std::string& inner) const {
+  const auto* node = find(key);
+  if (node == nullptr) return map_.at;
+  for (const auto& entry : node->entries)
+    if (entry.key == inner) return entry.value->at;
+  return node->at;
+}
+
 std::string Fields::section_of(const std::string& key) const { return section_.empty() ? key : section_ + "." + key; }
 
 const Node* Fields::ask(const std::string& key, Need need) {
@@ -77,14 +99,6 @@ const Node* Fields::ask_for(Node::Type type, const std::string& key, Need need) 
   reading_.problems.add(node->at,
                         fmt::format("{}: {} was found where {} belongs", key, name_of(node->type), name_of(type)));
   return nullptr;
-}
-
-Mark Fields::at(const std::string& key, const std::string& entry) const {
-  const auto* node = find(key);
-  if (node != nullptr)
-    for (const auto& inner : node->entries)
-      if (inner.key == entry) return inner.value->at;
-  return at(key);
 }
 
 void Fields::text(const std::string& key, std::string& out, Need need) {
@@ -181,7 +195,7 @@ void Fields::texts(const std::string& key, std::vector<std::string>& out) {
   }
 }
 
-void Fields::text_map(const std::string& key, std::map<std::string, std::string>& out) {
+void Fields::text_map(const std::string& key, std::map<std::string, std::string>& out, bool lists) {
   const auto* map = ask_for(Node::Type::map, key, Need::optional);
   if (map == nullptr) return;
   out.clear();
@@ -190,6 +204,8 @@ void Fields::text_map(const std::string& key, std::map<std::string, std::string>
       reading_.problems.add(entry.at, refuse_secret(entry.key));
     else if (entry.value->type == Node::Type::scalar)
       out[entry.key] = entry.value->text;
+    else if (lists && entry.value->type == Node::Type::list && is_words(*entry.value))
+      out[entry.key] = joined(*entry.value);
     else
       reading_.problems.add(entry.value->at, fmt::format("{}: {} was found where a single value belongs", entry.key,
                                                          name_of(entry.value->type)));

@@ -54,7 +54,8 @@ class Fields {
   void integer(const std::string& key, int& out, int min, int max);
   void bytes(const std::string& key, std::size_t& out, std::size_t min, std::size_t max);
   void texts(const std::string& key, std::vector<std::string>& out);
-  void text_map(const std::string& key, std::map<std::string, std::string>& out);
+  // With `lists`, a value may be a list of words, which is taken as one text with line feeds between them.
+  void text_map(const std::string& key, std::map<std::string, std::string>& out, bool lists = false);
 
   template <class E>
   void one_of(const std::string& key, E& out, const std::vector<std::pair<std::string, E>>& names) {

@@ -45,37 +45,45 @@ void read_primary(Fields& f, Instance& primary) {
   f.text_map("attributes", primary.attributes);
 }
 
-// The conditions each kind's sessions can tell work apart by (proxy/settings.hpp).
-std::vector<std::string> conditions_of(const std::string& kind) {
-  if (kind == "postgres") return {"application_name", "user", "database"};
-  return {"method", "path"};
-}
-
-void check_match(Fields& f, const std::string& kind, const std::map<std::string, std::string>& conditions) {
-  const auto known = conditions_of(kind);
+void check_match(Fields& f, const kinds::Kind& kind, const std::map<std::string, std::string>& conditions) {
+  const auto known = kind.conditions();
+  const auto problem = [&](const std::string& name, std::string what) {
+    f.reading().problems.add(f.at("match", name), "match: " + std::move(what));
+  };
   for (const auto& [name, value] : conditions) {
     if (std::find(known.begin(), known.end(), name) == known.end())
-      f.problem("match", fmt::format("match: {} cannot be told apart by {}{}", kind, shown(name),
-                                     suggestion(name, known, "it can by")));
+      problem(name, fmt::format("{} cannot be told apart by {}{}", kind.name(), shown(name),
+                                suggestion(name, known, "it can by")));
     else if (value.empty())
-      f.problem("match", fmt::format("match: {} is empty; write what it must be, or remove it", name));
-    else if (name == "path" && value.front() != '/')
-      f.problem("match", fmt::format("match: path {} does not start with '/'; write it from the root", shown(value)));
-    else if (name == "path" && value.find('*') != std::string::npos && value.find('*') != value.size() - 2)
-      f.problem("match", fmt::format("match: path {} has '*' in it; write an exact path, or a prefix ending in \"/**\"",
-                                     shown(value)));
-    else if (name == "path" && value.ends_with("**") && !value.ends_with("/**"))
-      f.problem("match", fmt::format("match: path {} has '*' in it; write an exact path, or a prefix ending in \"/**\"",
-                                     shown(value)));
+      problem(name, fmt::format("{} is empty; write what it must be, or remove it", name));
+    else if (const auto checked = kind.check_condition(name, value); !checked)
+      problem(name, checked.error().what);
   }
 }
 
-void read_segment(Fields& f, ResourceSettings& settings) {
+void check_segment_options(Fields& f, const kinds::Kind& kind, const std::map<std::string, std::string>& options) {
+  std::vector<std::string> names;
+  for (const auto& option : kind.segment_options()) names.push_back(option.name);
+  for (const auto& [name, value] : options) {
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      f.reading().problems.add(f.at("options", name),
+                               fmt::format("options: a segment of kind {} has no option {}{}", kind.name(), shown(name),
+                                           names.empty() ? "; remove it" : suggestion(name, names, "it has")));
+    else if (const auto checked = kind.check_segment_option(name, value); !checked)
+      f.reading().problems.add(f.at("options", name), checked.error().what);
+  }
+}
+
+void read_segment(Fields& f, ResourceSettings& settings, const kinds::Kind* kind) {
   Segment segment;
   f.identifier("name", segment.id);
-  proxy::SegmentMatch match{segment.id, {}};
-  f.text_map("match", match.conditions);
-  check_match(f, settings.resource.kind, match.conditions);
+  proxy::SegmentMatch match{segment.id, {}, {}};
+  f.text_map("match", match.conditions, true);
+  f.text_map("options", match.options);
+  if (kind != nullptr) {
+    check_match(f, *kind, match.conditions);
+    check_segment_options(f, *kind, match.options);
+  }
   f.boolean("writes", segment.writes);
   f.boolean("honours_mirror_mark", segment.honours_mirror_mark);
   f.duration("staleness_max", segment.staleness_max, Millis{0});
@@ -182,11 +190,11 @@ void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) 
   read_path(f, settings);
   f.text("agent", settings.agent);
   f.map("primary", [&](Fields& p) { read_primary(p, resource.primary); }, Need::required);
-  f.each("segments", [&](Fields& s) { read_segment(s, settings); });
+  f.each("segments", [&](Fields& s) { read_segment(s, settings, kind); });
   if (resource.segments.empty() && !f.has("segments")) {
     // Without segments all work is one, and it writes: the careful reading.
     resource.segments.push_back({.id = "all", .writes = true});
-    settings.listener.matches.push_back({"all", {}});
+    settings.listener.matches.push_back({"all", {}, {}});
   }
   f.map("listener", [&](Fields& l) { read_listener(l, resource.kind, settings.listener); });
   f.map("observe", [&](Fields& o) { read_observe(o, resource, settings.observe); });

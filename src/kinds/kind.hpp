@@ -34,11 +34,21 @@ class Kind {
   virtual std::vector<OptionInfo> options() const = 0;
   // Values, not just names: called by `validate` and at start.
   virtual Result<void> check(const Resource& resource, const Options& options) const = 0;
+  // What a segment's `match` can tell work apart by, and the options a segment may have for itself.
+  virtual std::vector<std::string> conditions() const { return {}; }
+  virtual std::vector<OptionInfo> segment_options() const { return {}; }
+  // One value of either, its name known. Error: invalid, naming it and the mend.
+  virtual Result<void> check_condition(const std::string& name, const std::string& value) const {
+    if (value.find('\n') == std::string::npos) return {};
+    return fail(Code::invalid, name + " takes one value; give each value a segment of its own");
+  }
+  virtual Result<void> check_segment_option(const std::string&, const std::string&) const { return {}; }
   // The same for the files that options name: are they there, and do they hold what they should? Called by `validate`
   // and at the start of a gateway only: who reads the configuration otherwise may not be allowed to read keys.
   virtual Result<void> check_files(const Options&) const { return {}; }
   // What to read of one instance (primary, shadow or old primary): process, volume, probe, the kind's internals.
-  virtual std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance, const Options& options) const = 0;
+  virtual std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance,
+                                                                const Options& options) const = 0;
   virtual std::unique_ptr<act::Replicator> replicator(const Options& options) const = 0;
   virtual std::unique_ptr<act::Promoter> promoter(const Options& options) const = 0;
   virtual std::unique_ptr<proxy::Protocol> protocol(const proxy::ListenerSettings& settings,

@@ -13,11 +13,12 @@
 namespace foreshadow::proxy {
 
 // Which work belongs to a segment. Every condition given must hold; the first segment that matches takes the work.
-// HTTP: "method" (comma-separated), "path" (exact, or a prefix ending in "/**"). PostgreSQL: "application_name",
-// "user", "database". An empty set matches everything.
+// HTTP: "method", "path", "host", "header". PostgreSQL: "application_name", "user", "database". An empty set matches
+// everything. A list of values is one text, with line feeds between them.
 struct SegmentMatch {
   SegmentId segment;
   std::map<std::string, std::string> conditions;
+  std::map<std::string, std::string> options;  // the kind's own, where this segment's differ from the resource's
 };
 
 struct ListenerSettings {

@@ -25,6 +25,22 @@ class DeclaredKind final : public kinds::Kind {
       return fail(Code::invalid, "data_dir is needed in primary:");
     return {};
   }
+  std::vector<std::string> conditions() const override {
+    if (name_ == "postgres") return {"application_name", "user", "database"};
+    return {"method", "path", "header"};
+  }
+  std::vector<kinds::OptionInfo> segment_options() const override {
+    if (name_ == "postgres") return {};
+    return {{"timeout", ""}, {"sticky", ""}};
+  }
+  Result<void> check_condition(const std::string& name, const std::string& value) const override {
+    if (name == "path" && !value.starts_with('/')) return fail(Code::invalid, "path '" + value + "' is not rooted");
+    return {};
+  }
+  Result<void> check_segment_option(const std::string& name, const std::string& value) const override {
+    if (value == "never") return fail(Code::invalid, "option " + name + ": 'never' is no time");
+    return {};
+  }
   std::vector<std::unique_ptr<observe::Source>> sources(const Instance&, const kinds::Options&) const override {
     return {};
   }

@@ -122,17 +122,26 @@ TEST(Mistakes, NamesThatReferToNothing) {
   EXPECT_EQ(refusal("agent: local", "agent: remote"),
             "f.yaml:66:12: agent: no agent 'remote' in agents:; there are: local");
   EXPECT_EQ(refusal("match: {method: POST", "match: {methd: POST"),
-            "f.yaml:22:16: match: http cannot be told apart by 'methd'; did you mean 'method'?");
+            "f.yaml:22:24: match: http cannot be told apart by 'methd'; did you mean 'method'?");
   EXPECT_EQ(
       refusal("match: {application_name: reports}", "match: {path: /x}"),
-      "f.yaml:69:32: match: postgres cannot be told apart by 'path'; it can by: application_name, user, database");
-  EXPECT_EQ(refusal("path: /orders", "path: orders"),
-            "f.yaml:22:16: match: path 'orders' does not start with '/'; write it from the root");
-  EXPECT_EQ(refusal("\"/products/**\"", "\"/pro*ducts\""),
-            "f.yaml:19:16: match: path '/pro*ducts' has '*' in it; write an exact path, or a prefix ending in \"/**\"");
+      "f.yaml:69:39: match: postgres cannot be told apart by 'path'; it can by: application_name, user, database");
+  EXPECT_EQ(refusal("path: /orders", "path: orders"), "f.yaml:22:37: match: path 'orders' is not rooted");
+  EXPECT_EQ(refusal("path: /orders", "path: ''"),
+            "f.yaml:22:37: match: path is empty; write what it must be, or remove it");
   EXPECT_EQ(refusal("name: shop\n", "name: ../shop\n"),
             "f.yaml:7:11: name: '../shop' is not a name; use up to 63 letters, digits, '-', '_' and '.', starting with "
             "a letter or digit");
+}
+
+TEST(Mistakes, ASegmentsOwnOptionsAreTheKindsToo) {
+  EXPECT_EQ(refusal("writes: true", "writes: true\n        options: {timeout: 5s}"), "accepted");
+  EXPECT_EQ(refusal("writes: true", "writes: true\n        options: {timeout: never}"),
+            "f.yaml:24:28: option timeout: 'never' is no time");
+  EXPECT_EQ(refusal("writes: true", "writes: true\n        options: {timeuot: 5s}"),
+            "f.yaml:24:28: options: a segment of kind http has no option 'timeuot'; did you mean 'timeout'?");
+  EXPECT_EQ(refusal("staleness_max: 5s", "options: {timeout: 5s}"),
+            "f.yaml:69:80: options: a segment of kind postgres has no option 'timeout'; remove it");
 }
 
 TEST(Mistakes, SegmentsThatWouldNeverSeeWork) {

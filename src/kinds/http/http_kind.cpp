@@ -4,6 +4,7 @@
 #include "kinds/http/http_protocol.hpp"
 #include "kinds/http/options.hpp"
 #include "kinds/http/readiness.hpp"
+#include "kinds/http/wire/match.hpp"
 #include "observe/cgroup_source.hpp"
 #include "observe/http_probe_source.hpp"
 #include "observe/process_source.hpp"
@@ -33,6 +34,15 @@ class HttpKind final : public Kind {
   Result<void> check_files(const Options& options) const override {
     FS_TRY(parsed, parse_options(options));
     return http::check_files(parsed);
+  }
+  std::vector<std::string> conditions() const override { return Matcher::names(); }
+  std::vector<OptionInfo> segment_options() const override { return segment_option_infos(); }
+  Result<void> check_condition(const std::string& name, const std::string& value) const override {
+    return Matcher::check(name, value);
+  }
+  Result<void> check_segment_option(const std::string& name, const std::string& value) const override {
+    FS_CHECK(parse_segment_options({{name, value}}));
+    return {};
   }
 
   std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance,

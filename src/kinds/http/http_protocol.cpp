@@ -13,6 +13,18 @@ namespace asio = boost::asio;
 // Connections kept for each instance: more than a gateway's thread can keep busy.
 constexpr std::size_t kIdleMax = 256;
 
+std::vector<std::string> alpn_for(h2::Offer offer) {
+  switch (offer) {
+    case h2::Offer::http1:
+      return {"http/1.1"};
+    case h2::Offer::only:
+      return {"h2"};
+    case h2::Offer::both:
+      break;
+  }
+  return {"h2", "http/1.1"};
+}
+
 class HttpProtocol final : public proxy::Protocol {
  public:
   explicit HttpProtocol(std::shared_ptr<Core> core) : core_(std::move(core)) {}
@@ -43,14 +55,22 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   FS_TRY(options, parse_options(settings.options));
   core->options = options;
   std::vector<std::map<std::string, std::string>> conditions;
-  for (const auto& match : settings.matches) conditions.push_back(match.conditions);
+  for (const auto& match : settings.matches) {
+    conditions.push_back(match.conditions);
+    FS_TRY(own, parse_segment_options(match.options));
+    core->rules.push_back({own.sticky.value_or(options.sticky), own.timeout.value_or(settings.upstream_timeout)});
+  }
+  core->rules.push_back({options.sticky, settings.upstream_timeout});
   FS_TRY(matcher, Matcher::make(conditions));
   core->matcher = std::move(matcher);
   core->limits.head_bytes_max = settings.header_bytes_max;
   core->limits.target_bytes_max = std::min(core->limits.target_bytes_max, settings.header_bytes_max);
   core->complaints = Complaints(settings.resource);
   CredentialSettings credentials{.resource = settings.resource, .check_interval = settings.tls_check_interval};
-  if (!settings.tls.certificates.empty()) credentials.server = settings.tls;
+  if (!settings.tls.certificates.empty()) {
+    credentials.server = settings.tls;
+    credentials.server->alpn = alpn_for(options.h2.offer);
+  }
   if (options.upstream_tls != UpstreamTls::off) credentials.client = options.upstream;
   if (options.upstream_tls == UpstreamTls::insecure)
     log::warn("{}: upstream_tls is insecure: whoever answers at an instance's address is believed", settings.resource);

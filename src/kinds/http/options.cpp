@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/units.hpp"
@@ -24,6 +26,32 @@ Result<bool> parse_bool(const std::string& text) {
   if (text == "true" || text == "yes") return true;
   if (text == "false" || text == "no") return false;
   return fail(Code::invalid, "must be true or false");
+}
+
+// A limit of HTTP/2, as a size ("64KiB") or a plain number.
+struct H2Limit {
+  const char* name;
+  std::uint32_t h2::Settings::* value;
+  std::uint64_t min, max;
+};
+// Windows: RFC 9113, section 6.9.1, and no less than a connection has before the first SETTINGS. Frames: section 4.2.
+// The other bounds are those that nghttp2 keeps by itself.
+constexpr std::array kH2Limits{
+    H2Limit{"h2_streams_max", &h2::Settings::streams_max, 1, 10'000},
+    H2Limit{"h2_stream_window", &h2::Settings::stream_window, 1024, 0x7fffffff},
+    H2Limit{"h2_connection_window", &h2::Settings::connection_window, 65'535, 0x7fffffff},
+    H2Limit{"h2_frame_bytes_max", &h2::Settings::frame_bytes_max, 16'384, 16'777'215},
+    H2Limit{"h2_resets_max", &h2::Settings::resets_max, 1, 1000},
+    H2Limit{"h2_idle_frames_max", &h2::Settings::idle_frames_max, 100, 1'000'000},
+    H2Limit{"h2_continuations_max", &h2::Settings::continuations_max, 1, 8},
+};
+
+Result<void> set_h2(h2::Settings& settings, const H2Limit& limit, const std::string& text) {
+  FS_TRY(value, parse_bytes(text));
+  if (value < limit.min || value > limit.max)
+    return fail(Code::invalid, fmt::format("must lie between {} and {}", limit.min, limit.max));
+  settings.*limit.value = static_cast<std::uint32_t>(value);
+  return {};
 }
 
 bool is_server_name(const std::string& text) {
@@ -76,14 +104,24 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
       return fail(Code::invalid, "must be a number from 1 to 1000");
     options.probe_successes = value;
   } else if (name == "sticky") {
-    if (text != "connection" && text != "request") return fail(Code::invalid, "must be connection or request");
-    options.sticky = text == "connection" ? Sticky::connection : Sticky::request;
+    FS_TRY(value, parse_sticky(text));
+    options.sticky = value;
   } else if (name == "trust_forwarded") {
     FS_TRY(value, parse_bool(text));
     options.trust_forwarded = value;
   } else if (name == "max_body") {
     FS_TRY(value, parse_bytes(text));
     options.max_body = value;
+  } else if (name == "h2") {
+    if (text == "only") {
+      options.h2.offer = h2::Offer::only;
+    } else if (auto value = parse_bool(text)) {
+      options.h2.offer = *value ? h2::Offer::both : h2::Offer::http1;
+    } else {
+      return fail(Code::invalid, "must be true, false or only");
+    }
+  } else if (const auto* limit = std::ranges::find(kH2Limits, name, &H2Limit::name); limit != kH2Limits.end()) {
+    FS_CHECK(set_h2(options.h2, *limit, text));
   } else if (name == "upstream_tls") {
     if (text != "off" && text != "verify" && text != "insecure")
       return fail(Code::invalid, "must be off, verify or insecure");
@@ -114,7 +152,9 @@ std::vector<OptionInfo> option_infos() {
       {"probe_timeout", "a probe slower than this failed (default 2s)"},
       {"probe_interval", "pause between the probes of a shadow that comes up (default 250ms)"},
       {"probe_successes", "good probes in a row before a shadow is ready (default 3)"},
-      {"sticky", "connection: a client connection stays on its side (default); request: each request draws afresh"},
+      {"sticky",
+       "what stays on its side while the weight grows: connection (default), address, cookie (the gateway's own), "
+       "cookie:NAME, header:NAME; or request, which draws afresh each time"},
       {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
       {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
       {"upstream_tls", "to instances: off (default), verify, or insecure (any certificate will do)"},
@@ -125,6 +165,14 @@ std::vector<OptionInfo> option_infos() {
       {"upstream_certificate_file", "our own certificate, for instances that ask for one"},
       {"upstream_key_file", "the key of upstream_certificate_file"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
+      {"h2", "HTTP/2 to clients: true (default; a client that begins with its preface gets it), false, or only"},
+      {"h2_streams_max", "HTTP/2: requests at once on one connection (default 100)"},
+      {"h2_stream_window", "HTTP/2: bytes of one body that wait for the service (default 256KiB)"},
+      {"h2_connection_window", "HTTP/2: bytes of all bodies of a connection that wait (default 1MiB)"},
+      {"h2_frame_bytes_max", "HTTP/2: longest frame that is taken (default 16KiB)"},
+      {"h2_resets_max", "HTTP/2: requests given up in a row before the connection is ended (default 200)"},
+      {"h2_idle_frames_max", "HTTP/2: frames in a row that do nothing before the connection is ended (default 1000)"},
+      {"h2_continuations_max", "HTTP/2: CONTINUATION frames of one header section (default 8)"},
   };
 }
 
@@ -134,6 +182,33 @@ Result<HttpOptions> parse_options(const Options& options) {
     if (auto done = set(parsed, name, text); !done)
       return fail(Code::invalid, fmt::format("option {}: '{}' {}", name, text, done.error().what));
   FS_CHECK(check_together(parsed, options));
+  return parsed;
+}
+
+std::vector<OptionInfo> segment_option_infos() {
+  return {
+      {"sticky", "as the resource's own option, for this segment"},
+      {"timeout", "longest wait for the service, in place of listener.upstream_timeout"},
+  };
+}
+
+Result<SegmentOptions> parse_segment_options(const Options& options) {
+  SegmentOptions parsed;
+  const auto set_own = [&](const std::string& name, const std::string& text) -> Result<void> {
+    if (name == "sticky") {
+      FS_TRY(value, parse_sticky(text));
+      parsed.sticky = value;
+    } else if (name == "timeout") {
+      FS_TRY(value, positive_duration(text));
+      parsed.timeout = value;
+    } else {
+      return fail(Code::invalid, "is not an option of one segment");
+    }
+    return {};
+  };
+  for (const auto& [name, text] : options)
+    if (auto done = set_own(name, text); !done)
+      return fail(Code::invalid, fmt::format("option {}: '{}' {}", name, text, done.error().what));
   return parsed;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,14 +12,11 @@
 #include "domain/resource.hpp"
 #include "io/http_client.hpp"
 #include "io/tls_settings.hpp"
+#include "kinds/http/h2/settings.hpp"
+#include "kinds/http/sticky.hpp"
 #include "kinds/kind.hpp"
 
 namespace foreshadow::kinds::http {
-
-enum class Sticky {
-  connection,  // a client connection stays on its side while the weight grows
-  request,     // every request draws afresh
-};
 
 enum class UpstreamTls {
   off,
@@ -31,10 +29,11 @@ struct HttpOptions {
   Millis probe_timeout{2000};
   Millis probe_interval{250};
   int probe_successes = 3;  // in a row, before a shadow counts as ready
-  Sticky sticky = Sticky::connection;
+  Sticky sticky;
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   Millis mirror_timeout{5000};   // a shadow slower than this failed a copy
   std::uint64_t max_body = 0;    // bytes of a request body; 0: any
+  h2::Settings h2;
   UpstreamTls upstream_tls = UpstreamTls::off;
   io::TlsClientSettings upstream;
   std::string upstream_server_name;  // empty: the host of the instance's address
@@ -51,5 +50,14 @@ Result<void> check_files(const HttpOptions& options);
 std::string tls_server_name(const Instance& instance, const std::string& configured);
 // For probes of an instance. Error: a file that cannot be used.
 Result<io::HttpTls> probe_tls(const HttpOptions& options, const Instance& instance);
+
+// What one segment may have for itself, in place of the resource's.
+struct SegmentOptions {
+  std::optional<Sticky> sticky;
+  std::optional<Millis> timeout;  // in place of the listener's upstream_timeout
+};
+std::vector<OptionInfo> segment_option_infos();
+// Error: invalid, naming the option and what it may be.
+Result<SegmentOptions> parse_segment_options(const Options& options);
 
 }  // namespace foreshadow::kinds::http

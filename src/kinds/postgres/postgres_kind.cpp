@@ -60,6 +60,7 @@ class PostgresKind final : public Kind {
   std::string name() const override { return "postgres"; }
   KindTraits traits() const override { return {.shares_data = false, .fences = true, .counterfactual = true}; }
 
+  std::vector<std::string> conditions() const override { return {"application_name", "user", "database"}; }
   std::vector<OptionInfo> options() const override {
     std::vector<OptionInfo> out;
     for (const auto& option : postgres::pg_options()) out.push_back({option.name, option.help});

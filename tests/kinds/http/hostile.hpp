@@ -84,7 +84,7 @@ inline std::vector<Hostile> hostile_requests() {
       {"lower-case http", "GET / http/1.1\r\nHost: h\r\n\r\n", 400},
       {"version with many digits", "GET / HTTP/1.10\r\nHost: h\r\n\r\n", 400},
       {"version 2 in text", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505},
-      {"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
+      {"HTTP/2 that is none", "PRI * HTTP/2.0\r\nHost: h\r\n\r\nSM\r\n\r\n", 505},
       {"version 0.9 in text", "GET / HTTP/0.9\r\nHost: h\r\n\r\n", 505},
       // Where to.
       {"no Host", "GET / HTTP/1.1\r\n\r\n", 400},

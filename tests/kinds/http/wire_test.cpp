@@ -6,7 +6,6 @@
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/framing.hpp"
-#include "kinds/http/wire/match.hpp"
 #include "kinds/http/wire/rewrite.hpp"
 #include "kinds/http/wire/text.hpp"
 
@@ -253,25 +252,6 @@ TEST(Connection, Persistence) {
   EXPECT_FALSE(of("keep-alive, close", 1));
   EXPECT_FALSE(of("", 0));
   EXPECT_TRUE(of("Keep-Alive", 0));
-}
-
-TEST(Matcher, TakesTheFirstThatMatches) {
-  const auto matcher = Matcher::make({{{"method", "GET, HEAD"}, {"path", "/products/**"}},
-                                      {{"method", "POST"}, {"path", "/orders"}},
-                                      {{"path", "/**"}, {"method", "DELETE"}}});
-  ASSERT_TRUE(matcher) << matcher.error().what;
-  EXPECT_EQ(matcher->match("GET", "/products/5?x=/orders"), 0u);
-  EXPECT_EQ(matcher->match("HEAD", "/products"), 0u);
-  EXPECT_EQ(matcher->match("GET", "/productsx"), 3u);
-  EXPECT_EQ(matcher->match("POST", "/orders?a"), 1u);
-  EXPECT_EQ(matcher->match("POST", "/orders/5"), 3u);
-  EXPECT_EQ(matcher->match("DELETE", "/x"), 2u);
-  EXPECT_EQ(matcher->match("get", "/products/5"), 3u) << "methods are case-sensitive";
-  EXPECT_EQ(Matcher::make({{}})->match("ANY", "*"), 0u);
-  EXPECT_FALSE(Matcher::make({{{"host", "a"}}}));
-  EXPECT_FALSE(Matcher::make({{{"path", "orders"}}}));
-  EXPECT_FALSE(Matcher::make({{{"path", "/a*b"}}}));
-  EXPECT_FALSE(Matcher::make({{{"method", "GE T"}}}));
 }
 
 TEST(Date, AsTheRfcWritesIt) {

@@ -9,7 +9,6 @@
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/wire/rewrite.hpp"
 #include "proxy/proxy_header.hpp"
-#include "proxy/sticky.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -19,19 +18,8 @@ namespace {
 constexpr Millis kLinger{1000};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
 
-std::uint64_t hash_of(const asio::ip::address& address, std::uint16_t port) {
-  std::uint64_t hash = port;
-  if (address.is_v4()) {
-    hash ^= std::uint64_t{address.to_v4().to_uint()} << 16;
-  } else {
-    for (const auto byte : address.to_v6().to_bytes()) hash = proxy::mix(hash ^ byte);
-  }
-  // 0 would mean: draw afresh each time.
-  return proxy::mix(hash) | 1;
-}
-
-Arrival arrival_of(const Core& core, const asio::ip::address& address, std::uint16_t port) {
-  return {address.to_string(), core.options.sticky == Sticky::connection ? hash_of(address, port) : 0};
+Arrival arrival_of(const asio::ip::address& address, std::uint16_t port) {
+  return {address.to_string(), Affinity({address, port})};
 }
 
 asio::ip::address address_of(const proxy::ProxyHeader::Address& told) {
@@ -62,7 +50,7 @@ awaitable<bool> read_proxy_header(Core& core, Conn& conn, Arrival& arrival) {
     core.complaints.tell(fmt::format("{} is refused: PROXY header: {}", arrival.address, header.error().what));
     co_return false;
   }
-  if (header->client) arrival = arrival_of(core, address_of(*header->client), header->client->port);
+  if (header->client) arrival = arrival_of(address_of(*header->client), header->client->port);
   co_return true;
 }
 
@@ -89,10 +77,10 @@ awaitable<bool> shake_hands(Core& core, Conn& conn, const Arrival& arrival) {
 
 }  // namespace
 
-Arrival peer_of(const Core& core, Conn& conn) {
+Arrival peer_of(Conn& conn) {
   error_code gone;
   const auto peer = conn.socket().remote_endpoint(gone);
-  return gone ? Arrival{} : arrival_of(core, peer.address(), peer.port());
+  return gone ? Arrival{} : arrival_of(peer.address(), peer.port());
 }
 
 awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival) {
@@ -101,6 +89,7 @@ awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival) {
   if (core.settings.proxy_protocol && !co_await read_proxy_header(core, conn, arrival)) co_return false;
   if (core.credentials->server() && !co_await shake_hands(core, conn, arrival)) co_return false;
   conn.watch().set_idle(false);
+  arrival.secure = conn.is_secure();
   co_return true;
 }
 

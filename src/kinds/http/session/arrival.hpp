@@ -3,9 +3,9 @@
 // stalls, ends here, having been given nothing but a socket.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
+#include "kinds/http/session/affinity.hpp"
 #include "kinds/http/session/conn.hpp"
 #include "kinds/http/session/core.hpp"
 
@@ -13,13 +13,14 @@ namespace foreshadow::kinds::http {
 
 // Who the client is, as far as the connection tells.
 struct Arrival {
-  std::string address;       // for X-Forwarded-For: the peer, or whom the PROXY header names
-  std::uint64_t sticky = 0;  // 0: the listener draws for each request
+  std::string address;  // for X-Forwarded-For: the peer, or whom the PROXY header names
+  Affinity affinity;
+  bool secure = false;  // under TLS with us
 };
 
 // The peer, as the socket has it. Enough where a listener has neither TLS nor PROXY headers. Empty address: it has
 // gone.
-Arrival peer_of(const Core& core, Conn& conn);
+Arrival peer_of(Conn& conn);
 // False: the connection is done for, and what could be said to the client was said. After true `arrival` is filled, and
 // Conn::alpn() tells which protocol comes.
 awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival);

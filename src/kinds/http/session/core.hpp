@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "kinds/http/options.hpp"
 #include "kinds/http/session/complaints.hpp"
@@ -19,6 +20,12 @@ struct Core {
   proxy::ListenerSettings settings;
   HttpOptions options;
   Matcher matcher;
+  // What holds for requests of one segment, by its index; the last for those of none.
+  struct Rules {
+    Sticky sticky;
+    Millis upstream_timeout{0};
+  };
+  std::vector<Rules> rules;
   Limits limits;
   Complaints complaints{""};  // about clients
   std::shared_ptr<Credentials> credentials;

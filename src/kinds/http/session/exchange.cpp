@@ -14,22 +14,13 @@ using Steady = Watch::Steady;
 using namespace asio::experimental::awaitable_operators;
 
 namespace {
-constexpr Millis kConnectMax{5000};
-constexpr Millis kIdleAgeMax{30'000};
-// The instance may close an idle connection at the very moment we send on it. A safe request is then sent again; for
-// others a connection is only used while no sensible server would think of closing it.
-constexpr Millis kIdleAgeMaxUnsafe{1000};
-// RFC 9110, section 10.1.1: an instance that knows nothing of 100 stays silent, and nobody should wait for it for long.
-constexpr Millis kContinueWait{1000};
-constexpr int kInterimMax = 16;
-
 proxy::Micros since(Steady::time_point then) { return std::chrono::duration_cast<proxy::Micros>(Steady::now() - then); }
 }  // namespace
 
 awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pass pass) {
   // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
   std::optional<proxy::Pass> held(std::move(pass));
-  const auto shadow = may_mirror(request) ? held->mirror() : nullptr;
+  const auto shadow = may_mirror(*core_, request) ? held->mirror() : nullptr;
   const auto end_work = [&](bool ok) {
     held->finish(ok, since(request.received_at));
     held.reset();
@@ -39,23 +30,17 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   unread_body_ = false;
 
   const bool safe = is_safe(request.head.method);
-  const auto connect_timeout = std::min(core_->settings.upstream_timeout, kConnectMax);
+  const auto connect_timeout = std::min(core_->rules[request.segment].upstream_timeout, kConnectMax);
   Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
     auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
     if (!got) {
       end_work(false);
-      const bool late = got.error().code == Code::timeout;
-      const char* why = late ? "no connection to the service in time; nothing was sent to it"
-                             : "no connection to the service; nothing was sent to it";
-      // Our own log has the particulars.
-      if (got.error().code == Code::refused)
-        why = "no secure connection to the service, or not to the right one; nothing was sent to it";
-      co_return co_await answer(&request, late ? 504 : 503, why, !request.whole, true);
+      const auto words = words_for_no_connection(got.error());
+      co_return co_await answer(&request, words.status, words.text, !request.whole, words.retry_soon);
     }
     const auto tried = co_await attempt(request, body, held->target(), *got->conn);
-    const bool unprocessed = tried.end == End::gone && (tried.bytes_sent == 0 || safe);
-    if (unprocessed && got->reused && request.whole) {
+    if (tried.unprocessed(safe) && got->reused && request.whole) {
       idle_age_max = Millis{0};
       continue;
     }
@@ -75,37 +60,19 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   }
 }
 
-awaitable<Session::Attempt> Session::attempt(Request& request, BodyReader& body, const Instance& target,
-                                             Conn& upstream) {
-  auto framing = request.framing;
-  // A chunked body that is here whole goes on with its length, unless it has trailers to carry.
-  if (framing.kind == BodyKind::chunked && request.whole && request.trailers.empty())
-    framing = {BodyKind::length, request.body.size()};
-  const auto fallback_host = request.head.host.empty() ? target.endpoint.text() : std::string{};
+awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream) {
+  const auto framing = framing_to_instance(request);
   out_.clear();
-  append_request(out_, request.head, request.connection,
-                 {.framing = framing,
-                  .client_address = arrival_.address,
-                  .fallback_host = fallback_host,
-                  .secure = client_.is_secure(),
-                  .trust_forwarded = core_->options.trust_forwarded,
-                  .expect_continue = request.expects});
-  std::string tail;
-  if (framing.kind == BodyKind::chunked) {
-    if (!request.body.empty()) {
-      append_chunk_head(out_, request.body.size());
-      tail = "\r\n";
-    }
-    if (request.whole) tail += "0\r\n" + request.trailers + "\r\n";
-  }
-  upstream.watch().arm(core_->settings.upstream_timeout);
+  append_head_to_instance(out_, *core_, request, framing, target, arrival_, false);
+  const auto tail = frame_read_ahead(out_, request, framing);
+  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
   const auto written = co_await upstream.write({asio::buffer(out_), asio::buffer(request.body), asio::buffer(tail)});
   if (written.error && upstream.timed_out()) co_return Attempt{End::timeout, written.bytes};
   if (written.error && written.bytes == 0) co_return Attempt{End::gone, 0};
   // After a write that broke midway an answer may still wait to be read: a refusal, sent before the instance closed.
   if (!written.error && request.expects) {
-    upstream.watch().arm(std::min(core_->settings.upstream_timeout, kContinueWait));
-    const auto early = co_await await_answer(request, upstream, true);
+    upstream.watch().arm(std::min(core_->rules[request.segment].upstream_timeout, kContinueWait));
+    const auto early = co_await await_answer(upstream, core_->limits, request, true, answer_, answer_framing_, *this);
     const bool silent = early == End::timeout && upstream.unread().empty();
     if (early != End::go_on && !silent) co_return Attempt{early, written.bytes};
     client_.watch().arm(core_->settings.idle_timeout);
@@ -114,11 +81,12 @@ awaitable<Session::Attempt> Session::attempt(Request& request, BodyReader& body,
   }
   if (!written.error && !request.whole)
     if (const auto end = co_await send_rest(request, body, upstream)) co_return Attempt{*end, written.bytes};
-  upstream.watch().arm(core_->settings.upstream_timeout);
-  co_return Attempt{co_await await_answer(request, upstream, false), written.bytes};
+  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
+  co_return Attempt{co_await await_answer(upstream, core_->limits, request, false, answer_, answer_framing_, *this),
+                    written.bytes};
 }
 
-awaitable<std::optional<Session::End>> Session::send_rest(Request& request, BodyReader& body, Conn& upstream) {
+awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& body, Conn& upstream) {
   const bool chunked = request.framing.kind == BodyKind::chunked;
   const auto max = core_->options.max_body;
   std::size_t total = request.body.size();
@@ -150,7 +118,7 @@ awaitable<std::optional<Session::End>> Session::send_rest(Request& request, Body
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
     if (chunked) append_chunk_head(out_, data.size());
-    upstream.watch().arm(core_->settings.upstream_timeout);
+    upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
     const auto written = co_await upstream.write(
         {asio::buffer(out_), asio::buffer(data), asio::buffer(std::string_view(chunked ? "\r\n" : ""))});
     if (upstream.timed_out()) co_return End::timeout;
@@ -158,47 +126,16 @@ awaitable<std::optional<Session::End>> Session::send_rest(Request& request, Body
   }
   if (!chunked) co_return std::nullopt;
   out_ = "0\r\n" + body.trailers() + "\r\n";
-  upstream.watch().arm(core_->settings.upstream_timeout);
+  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
   co_await upstream.write(out_);
   co_return std::nullopt;
 }
 
-awaitable<Session::End> Session::await_answer(const Request& request, Conn& upstream, bool until_continue) {
-  for (int interim = 0; interim <= kInterimMax; ++interim) {
-    co_await read_answer(upstream, core_->limits, answer_);
-    switch (answer_.state) {
-      case Answer::State::gone:
-        // After an interim answer it was processed, at least begun.
-        co_return interim == 0 ? End::gone : End::cut;
-      case Answer::State::cut:
-        co_return End::cut;
-      case Answer::State::timeout:
-        co_return End::timeout;
-      case Answer::State::refused:
-        co_return End::bad;
-      case Answer::State::complete:
-        break;
-    }
-    const int status = answer_.head.status;
-    if (status >= 200) {
-      const auto framing = response_framing(answer_.head, request.head.method);
-      if (!framing) co_return End::bad;
-      answer_framing_ = *framing;
-      co_return End::answered;
-    }
-    // Nobody offered to switch.
-    if (status == 101) co_return End::bad;
-    // A 100 that nobody waits for, as after we said it ourselves, is not passed on.
-    const bool wanted = status == 100 ? until_continue : request.head.minor >= 1;
-    if (wanted) {
-      out_.clear();
-      append_interim(out_, answer_.head, read_connection(answer_.head.fields));
-      client_.watch().arm(core_->settings.idle_timeout);
-      if ((co_await client_.write(out_)).error) co_return End::client_gone;
-    }
-    if (status == 100 && until_continue) co_return End::go_on;
-  }
-  co_return End::bad;
+awaitable<bool> Session::interim(const Answer& answer) {
+  out_.clear();
+  append_interim(out_, answer.head, read_connection(answer.head.fields));
+  client_.watch().arm(core_->settings.idle_timeout);
+  co_return !(co_await client_.write(out_)).error;
 }
 
 awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream) {
@@ -213,11 +150,13 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   Relayed relayed;
   relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
                  !unread_body_ && !core_->watchdog->stopping();
+  const auto cookie = new_cookie(*core_, gate_, arrival_, request, answer_.head);
   out_.clear();
   append_response(out_, head, connection,
                   {.framing = to_client,
                    .keep_length = framing.kind == BodyKind::none && head.status != 204,
                    .close = !relayed.keep,
+                   .set_cookie = cookie,
                    .client_minor = request.head.minor});
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.
@@ -238,7 +177,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     if (written.error) co_return Relayed{};
     if (done) break;
     out_.clear();
-    upstream.watch().arm(core_->settings.upstream_timeout);
+    upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
     state = co_await body.next();
     if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
       // What the client has is not the whole: a reset says so, whatever framing it reads.
@@ -255,63 +194,18 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
 }
 
 awaitable<bool> Session::answer_failed(const Request& request, Attempt attempt, bool close) {
-  const bool safe = is_safe(request.head.method);
-  switch (attempt.end) {
-    case End::timeout:
-      co_return co_await answer(&request, 504,
-                                safe ? "the service did not answer in time"
-                                     : "the service did not answer in time; whether it did the work is not known",
-                                close);
-    case End::gone:
-      if (attempt.bytes_sent == 0)
-        co_return co_await answer(&request, 503, "the service closed the connection; nothing was sent to it", close,
-                                  true);
-      [[fallthrough]];
-    case End::cut:
-      co_return co_await answer(
-          &request, 502,
-          safe ? "the service closed the connection before it answered"
-               : "the service closed the connection before it answered; whether it did the work is not known",
-          close);
-    case End::client_bad:
-      co_return co_await answer(&request, 400, "malformed body", true);
-    case End::too_large:
-      co_return co_await answer(&request, 413, "the body is longer than is allowed here", true);
-    case End::client_gone:
-      co_return false;
-    case End::bad:
-    case End::answered:
-    case End::go_on:
-      break;
-  }
-  co_return co_await answer(&request, 502, "the service gave an answer that cannot be understood", close);
-}
-
-bool Session::may_mirror(const Request& request) const {
-  return is_safe(request.head.method) || core_->honours_mirror_mark(request.segment);
+  if (attempt.end == End::client_gone) co_return false;
+  const auto words = words_for(attempt, is_safe(request.head.method));
+  co_return co_await answer(&request, words.status, words.text, close || attempt.client_failed(), words.retry_soon);
 }
 
 void Session::mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status) {
-  const auto& body = request.whole ? request.body : spool_;
-  const bool spooled = request.whole || (spooling_ && !unread_body_);
-  if (!spooled || !core_->mirror->has_room(request.bytes.size() + body.size())) {
-    gate_.mirrored(request.segment, {.dropped = true});
-    return;
-  }
-  auto framing = request.framing;
-  if (framing.kind == BodyKind::chunked) framing = {BodyKind::length, body.size()};
-  const auto fallback_host = request.head.host.empty() ? to->endpoint.text() : std::string{};
-  proxy::Gate* const gate = &gate_;
-  MirrorJob job{gate, std::move(to), request.segment, std::string(request.head.method), {}, primary_status};
-  append_request(job.bytes, request.head, request.connection,
-                 {.framing = framing,
-                  .client_address = arrival_.address,
-                  .fallback_host = fallback_host,
-                  .secure = client_.is_secure(),
-                  .trust_forwarded = core_->options.trust_forwarded,
-                  .mirror = true});
-  job.bytes.append(body);
-  core_->mirror->offer(std::move(job));
+  std::optional<std::string_view> body;
+  if (request.whole)
+    body = request.body;
+  else if (spooling_ && !unread_body_)
+    body = spool_;
+  offer_copy(*core_, gate_, request, body, std::move(to), arrival_, primary_status);
 }
 
 }  // namespace foreshadow::kinds::http

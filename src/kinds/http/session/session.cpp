@@ -2,6 +2,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include "kinds/http/h2/session.hpp"
 #include "kinds/http/session/date.hpp"
 
 namespace foreshadow::kinds::http {
@@ -9,23 +10,40 @@ namespace foreshadow::kinds::http {
 namespace asio = boost::asio;
 
 namespace {
-// A body up to this size is read whole before the gate is asked, so that a slow client's upload neither holds up a
-// drain nor an instance.
-constexpr std::size_t kReadAheadMax = 64 << 10;
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 }  // namespace
 
 Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy::Gate& gate)
     : core_(std::move(core)),
       client_(std::move(client), core_->watchdog),
       gate_(gate),
-      arrival_(peer_of(*core_, client_)) {}
+      arrival_(peer_of(client_)) {}
 
 awaitable<void> Session::run() {
   const auto mark = gate_.session();
   if (core_->has_arrivals() && !co_await arrive(*core_, client_, arrival_)) co_return;
+  if (may_speak_h2()) {
+    if (client_.unread().empty() && !co_await await_request()) co_return;
+    if (co_await begins_with_preface()) co_return co_await h2::serve(core_, client_, gate_, arrival_);
+  }
+  if (core_->options.h2.offer == h2::Offer::only || client_.alpn() == "h2") co_return co_await linger(client_);
   while (co_await serve_one()) {
   }
   if (client_.is_secure()) co_await client_.finish();
+}
+
+bool Session::may_speak_h2() const {
+  // Under TLS it is ALPN that chooses, and who did not choose h2 cannot mean it (RFC 9113, section 3.2).
+  return core_->options.h2.offer != h2::Offer::http1 && (!client_.is_secure() || client_.alpn() == "h2");
+}
+
+awaitable<bool> Session::begins_with_preface() {
+  client_.watch().arm(core_->settings.header_timeout);
+  while (client_.unread().size() < kPreface.size() && kPreface.starts_with(client_.unread()))
+    if (co_await client_.fill()) co_return false;
+  if (!client_.unread().starts_with(kPreface)) co_return false;
+  client_.consume(kPreface.size());
+  co_return true;
 }
 
 awaitable<bool> Session::serve_one() {
@@ -37,12 +55,13 @@ awaitable<bool> Session::serve_one() {
   if (!request.framing.empty() && !request.expects && !co_await read_ahead(request, body)) co_return false;
 
   request.received_at = Watch::Steady::now();
-  request.segment = core_->matcher.match(request.head.method, request.head.target);
-  if (auto pass = gate_.try_enter(request.segment, arrival_.sticky))
+  request.segment = core_->matcher.match(request.head, request.connection);
+  request.client = arrival_.affinity.key(core_->rules[request.segment].sticky, request.head);
+  if (auto pass = gate_.try_enter(request.segment, request.client.sticky))
     co_return co_await exchange(request, body, std::move(*pass));
   // Parked: the gate has its own cap.
   client_.watch().disarm();
-  auto pass = co_await gate_.enter(request.segment, arrival_.sticky);
+  auto pass = co_await gate_.enter(request.segment, request.client.sticky);
   if (pass) co_return co_await exchange(request, body, std::move(*pass));
   co_return co_await answer(&request, 503, pass.error().what, !request.whole, true);
 }

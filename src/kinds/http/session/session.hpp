@@ -8,51 +8,21 @@
 #include <optional>
 #include <string>
 
-#include "kinds/http/session/answer.hpp"
 #include "kinds/http/session/arrival.hpp"
 #include "kinds/http/session/body.hpp"
-#include "kinds/http/session/core.hpp"
-#include "kinds/http/wire/rewrite.hpp"
-#include "proxy/gate.hpp"
+#include "kinds/http/session/request.hpp"
 
 namespace foreshadow::kinds::http {
 
-class Session {
+class Session : private InterimSink {
  public:
   Session(std::shared_ptr<Core> core, boost::asio::ip::tcp::socket client, proxy::Gate& gate);
   awaitable<void> run();
 
  private:
-  struct Request {
-    std::string bytes;  // the head; `head` points into it
-    RequestHead head;
-    Connection connection;
-    Framing framing;
-    std::size_t segment = 0;
-    std::string body;      // read ahead of the gate
-    bool whole = true;     // nothing of the body follows `body`
-    bool expects = false;  // the client waits for 100 before it sends the body
-    std::string trailers;
-    Watch::Steady::time_point received_at;
-  };
-  // How an attempt to get an answer from one instance ended.
-  enum class End {
-    answered,  // a final head is in answer_
-    go_on,     // 100 Continue came, and was passed on
-    gone,      // the connection ended without one byte of an answer
-    cut,       // it ended inside the head
-    bad,       // what came is not HTTP as we take it
-    timeout,
-    client_gone,  // the client went away or stalled inside its body
-    client_bad,   // its body is malformed
-    too_large,    // its body passed the limit
-  };
-  struct Attempt {
-    End end = End::gone;
-    std::size_t bytes_sent = 0;
-    bool client_failed() const { return end == End::client_gone || end == End::client_bad || end == End::too_large; }
-  };
-
+  bool may_speak_h2() const;
+  // The client's first bytes are HTTP/2's preface (RFC 9113, section 3.4), which is then taken off.
+  awaitable<bool> begins_with_preface();
   awaitable<bool> serve_one();
   awaitable<bool> await_request();
   awaitable<bool> read_head(Request& request);
@@ -62,7 +32,7 @@ class Session {
   awaitable<Attempt> attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream);
   // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
   awaitable<std::optional<End>> send_rest(Request& request, BodyReader& body, Conn& upstream);
-  awaitable<End> await_answer(const Request& request, Conn& upstream, bool until_continue);
+  awaitable<bool> interim(const Answer& answer) override;
   struct Relayed {
     bool whole = false;     // the client has all of it
     bool broken = false;    // the instance did not send all of it
@@ -73,7 +43,6 @@ class Session {
   awaitable<Relayed> relay(const Request& request, Conn& upstream);
   // Offers a copy of the request to the mirror.
   void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
-  bool may_mirror(const Request& request) const;
 
   // An answer of our own; false: the connection is closed behind it.
   awaitable<bool> answer(const Request* request, int status, std::string_view text, bool close,

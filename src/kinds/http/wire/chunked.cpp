@@ -20,7 +20,8 @@ int hex_value(char c) {
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
-// RFC 9110, section 6.5.1: what frames, routes or authenticates must not come late.
+}  // namespace
+
 bool may_be_trailer(std::string_view name) {
   for (const auto* forbidden : {"transfer-encoding",
                                 "content-length",
@@ -45,8 +46,6 @@ bool may_be_trailer(std::string_view name) {
     if (equals_lower(name, forbidden)) return false;
   return true;
 }
-
-}  // namespace
 
 ChunkedDecoder::Step ChunkedDecoder::refuse(const char* why) {
   refusal_ = {400, why};

@@ -43,6 +43,9 @@ class ChunkedDecoder {
   Refusal refusal_;
 };
 
+// RFC 9110, section 6.5.1: what frames, routes or authenticates must not come late.
+bool may_be_trailer(std::string_view name);
+
 // One chunk's frame: "<hex>\r\n". The payload and "\r\n" follow it.
 void append_chunk_head(std::string& out, std::size_t size);
 

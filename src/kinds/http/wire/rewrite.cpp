@@ -10,7 +10,7 @@
 namespace foreshadow::kinds::http {
 namespace {
 
-constexpr std::string_view kVia = "1.1 foreshadow";
+constexpr std::string_view kVia = " foreshadow";
 
 // RFC 9110, section 7.6.1, with those that RFC 2616 named. Framing fields are here because ours replace them.
 bool is_hop_by_hop(std::string_view name) {
@@ -65,13 +65,7 @@ bool is_request_bookkeeping(std::string_view name) {
 
 void append_end_to_end(std::string& out, const std::vector<Field>& fields, const Connection& connection) {
   for (const auto& field : fields)
-    if (!is_hop_by_hop(field.name) && !equals_lower(field.name, "via") && !is_nominated(connection, field.name))
-      append_field(out, field.name, field.value);
-}
-
-void append_via(std::string& out, const std::vector<Field>& fields) {
-  const auto path = joined(fields, "via");
-  append_field(out, "Via", path.empty() ? std::string(kVia) : path + ", " + std::string(kVia));
+    if (is_end_to_end(field, connection)) append_field(out, field.name, field.value);
 }
 
 void append_status_line(std::string& out, const ResponseHead& head) {
@@ -87,6 +81,16 @@ bool may_be_nominated(std::string_view name) {
 }
 
 }  // namespace
+
+bool is_end_to_end(const Field& field, const Connection& connection) {
+  return !is_hop_by_hop(field.name) && !equals_lower(field.name, "via") && !is_nominated(connection, field.name);
+}
+
+std::string via(const std::vector<Field>& fields, std::string_view received) {
+  auto path = joined(fields, "via");
+  if (!path.empty()) path += ", ";
+  return path.append(received).append(kVia);
+}
 
 Connection read_connection(const std::vector<Field>& fields) {
   Connection connection;
@@ -136,7 +140,8 @@ void append_request(std::string& out, const RequestHead& head, const Connection&
                path.empty() ? std::string(rewrite.client_address) : path + ", " + std::string(rewrite.client_address));
   if (!rewrite.trust_forwarded || !find_field(head.fields, "x-forwarded-proto"))
     append_field(out, "X-Forwarded-Proto", rewrite.secure ? "https" : "http");
-  append_via(out, head.fields);
+  append_field(out, "Via", via(head.fields, rewrite.received));
+  if (rewrite.trailers) out += "TE: trailers\r\nConnection: TE\r\n";
   if (rewrite.expect_continue) append_field(out, "Expect", "100-continue");
   if (rewrite.mirror) append_field(out, "Foreshadow-Mirror", "1");
   append_framing(out, rewrite.framing);
@@ -147,7 +152,8 @@ void append_response(std::string& out, const ResponseHead& head, const Connectio
                      const ResponseRewrite& rewrite) {
   append_status_line(out, head);
   append_end_to_end(out, head.fields, connection);
-  append_via(out, head.fields);
+  append_field(out, "Via", via(head.fields, "1.1"));
+  if (!rewrite.set_cookie.empty()) append_field(out, "Set-Cookie", rewrite.set_cookie);
   if (rewrite.keep_length) {
     if (const auto* length = find_field(head.fields, "content-length"))
       append_field(out, "Content-Length", length->value);

@@ -21,6 +21,11 @@ Connection read_connection(const std::vector<Field>& fields);
 // May another message follow on this connection, as far as its sender is concerned?
 bool persistent(const Connection& connection, int minor);
 
+// A field that passes as it is; Via does not, we put our name to it.
+bool is_end_to_end(const Field& field, const Connection& connection);
+// The value of Via behind us, for a message that came by this version of HTTP ("1.1", "2.0").
+std::string via(const std::vector<Field>& fields, std::string_view received);
+
 struct RequestRewrite {
   Framing framing;
   std::string_view client_address;
@@ -28,6 +33,8 @@ struct RequestRewrite {
   bool secure = false;             // the client came over TLS
   // The client is itself a trusted proxy: what it says of its own client's scheme is passed on.
   bool trust_forwarded = false;
+  std::string_view received = "1.1";  // the version of HTTP that it came by
+  bool trailers = false;              // the client takes trailers, and says so
   bool expect_continue = false;
   bool mirror = false;  // mark it, so that a service which honours the mark rolls its work back
 };
@@ -40,6 +47,7 @@ struct ResponseRewrite {
   Framing framing;
   bool keep_length = false;  // the answer to HEAD, or 304: Content-Length tells of a body that is not sent
   bool close = false;
+  std::string_view set_cookie;  // one more Set-Cookie; empty: none
   int client_minor = 1;
 };
 void append_response(std::string& out, const ResponseHead& head, const Connection& connection,

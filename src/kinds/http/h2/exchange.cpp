@@ -1,0 +1,337 @@
+#include "kinds/http/h2/exchange.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "kinds/http/session/date.hpp"
+#include "kinds/http/wire/chunked.hpp"
+#include "kinds/http/wire/text.hpp"
+
+namespace foreshadow::kinds::http::h2 {
+
+namespace asio = boost::asio;
+using namespace asio::experimental::awaitable_operators;
+
+namespace {
+// Chunks of an answer that came in one read and are handed on together.
+constexpr int kPiecesMax = 64;
+
+proxy::Micros since(Watch::Steady::time_point then) {
+  return std::chrono::duration_cast<proxy::Micros>(Watch::Steady::now() - then);
+}
+}  // namespace
+
+Exchange::Exchange(Link& link, Stream& stream, asio::any_io_executor executor)
+    : link_(link), stream_(stream), changed_(executor) {
+  stream_.owner = this;
+}
+
+Exchange::~Exchange() { link_.mux.release(stream_); }
+
+void Exchange::changed() {
+  changed_.cancel();
+  if (stream_.closed()) cancel_.emit(asio::cancellation_type::terminal);
+}
+
+awaitable<bool> Exchange::change_until(Steady::time_point deadline) {
+  changed_.expires_at(deadline);
+  const auto [error] = co_await changed_.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return error == asio::error::operation_aborted;
+}
+
+awaitable<void> Exchange::run() {
+  // A stream that is over is seen after each wait.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  if (!read_head() || !co_await read_ahead()) co_return;
+  request_.received_at = Steady::now();
+  request_.segment = link_.core.matcher.match(request_.head, request_.connection);
+  request_.client = link_.client.affinity.key(link_.core.rules[request_.segment].sticky, request_.head);
+  const auto sticky = request_.client.sticky;
+  if (auto pass = link_.gate.try_enter(request_.segment, sticky)) co_return co_await exchange(std::move(*pass));
+  // Parked: the gate has its own cap.
+  auto pass = co_await link_.gate.enter(request_.segment, sticky);
+  if (pass) co_return co_await exchange(std::move(*pass));
+  if (!stream_.closed()) answer(503, pass.error().what, true);
+}
+
+bool Exchange::read_head() {
+  if (stream_.closed()) return false;
+  const auto& core = link_.core;
+  auto text = stream_.head.request_text();
+  if (!text) return answer(text.error().status, text.error().why), false;
+  request_.bytes = std::move(*text);
+  // The head holds views: parsed where it will stay. Its bytes were counted as they came, and framing adds some.
+  auto limits = core.limits;
+  limits.fields_max += 2;
+  auto head = parse_request_head(request_.bytes, limits);
+  if (!head) return answer(head.error().status, head.error().why), false;
+  request_.head = std::move(*head);
+  request_.connection = read_connection(request_.head.fields);
+  if (request_.connection.expects_other) return answer(417, "only 100-continue can be expected"), false;
+  const auto framing = request_framing(request_.head);
+  if (!framing) return answer(framing.error().status, framing.error().why), false;
+  request_.framing = *framing;
+  request_.whole = stream_.ended() && stream_.body.empty();
+  // A body, or trailers, whose length nobody told. Where one was told, nghttp2 compares.
+  if (framing->kind == BodyKind::none && (!request_.whole || stream_.trailers.list_bytes() > 0))
+    request_.framing.kind = BodyKind::chunked;
+  const auto max = core.options.max_body;
+  if (max != 0 && framing->length > max) return answer(413, "the body is longer than is allowed here"), false;
+  request_.received = "2.0";
+  const auto* te = find_field(request_.head.fields, "te");
+  request_.takes_trailers = te && equals_lower(te->value, "trailers");
+  // A client that has begun with its body waits for nothing.
+  request_.expects = request_.connection.expects_continue && !stream_.ended() && stream_.body.empty();
+  return true;
+}
+
+awaitable<bool> Exchange::read_ahead() {
+  const auto enough = std::min<std::size_t>(kReadAheadMax, link_.core.options.h2.stream_window);
+  auto deadline = patience();
+  std::size_t seen = 0;
+  while (!request_.expects && !stream_.closed() && !stream_.ended() && stream_.body.size() < enough &&
+         !link_.mux.pressed()) {
+    if (stream_.body.size() > seen) deadline = patience();
+    seen = stream_.body.size();
+    if (!co_await change_until(deadline) && !stream_.closed())
+      co_return answer(408, "the body did not come within its time"), false;
+  }
+  if (stream_.closed()) co_return false;
+  request_.body = std::exchange(stream_.body, {});
+  const auto max = link_.core.options.max_body;
+  if (max != 0 && request_.body.size() > max) co_return answer(413, "the body is longer than is allowed here"), false;
+  request_.whole = stream_.ended();
+  co_return !request_.whole || read_trailers();
+}
+
+bool Exchange::read_trailers() {
+  auto trailers = stream_.trailers.trailer_text();
+  if (!trailers) return answer(trailers.error().status, trailers.error().why), false;
+  request_.trailers = std::move(*trailers);
+  return true;
+}
+
+awaitable<void> Exchange::exchange(proxy::Pass pass) {
+  // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
+  std::optional<proxy::Pass> held(std::move(pass));
+  auto& core = link_.core;
+  const auto shadow = may_mirror(core, request_) ? held->mirror() : nullptr;
+  const auto end_work = [&](bool ok) {
+    held->finish(ok, since(request_.received_at));
+    held.reset();
+  };
+  spooling_ = shadow && !request_.whole;
+  sent_whole_ = request_.whole;
+
+  const bool safe = is_safe(request_.head.method);
+  const auto connect_timeout = std::min(upstream_timeout(), kConnectMax);
+  Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
+  for (;;) {
+    // What a client gives up says nothing of the instance.
+    if (stream_.closed()) co_return end_work(true);
+    auto got = co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
+    if (stream_.closed()) co_return end_work(true);
+    if (!got) {
+      end_work(false);
+      const auto words = words_for_no_connection(got.error());
+      co_return answer(words.status, words.text, words.retry_soon);
+    }
+    auto tried = co_await attempt(held->target(), *got->conn);
+    if (stream_.closed()) tried.end = End::client_gone;
+    if (tried.unprocessed(safe) && got->reused && request_.whole) {
+      idle_age_max = Millis{0};
+      continue;
+    }
+    if (tried.end != End::answered) {
+      end_work(tried.client_failed());
+      if (shadow && !tried.client_failed()) mirror(shadow, 0);
+      if (tried.end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
+      const auto words = words_for(tried, safe);
+      co_return answer(words.status, words.text, words.retry_soon);
+    }
+    // Until now it might have had to be sent again.
+    if (request_.whole) consumed(request_.body.size());
+    const auto relayed = co_await relay(*got->conn);
+    if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
+    end_work(answer_.head.status < 500 && !relayed.broken);
+    if (shadow) mirror(shadow, relayed.broken ? 0 : answer_.head.status);
+    co_return;
+  }
+}
+
+awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
+  const auto& core = link_.core;
+  const auto framing = framing_to_instance(request_);
+  out_.clear();
+  append_head_to_instance(out_, core, request_, framing, target, link_.client, false);
+  const auto tail = frame_read_ahead(out_, request_, framing);
+  upstream.watch().arm(upstream_timeout());
+  const auto written = co_await upstream.write({asio::buffer(out_), asio::buffer(request_.body), asio::buffer(tail)});
+  if (stream_.closed()) co_return Attempt{End::client_gone, written.bytes};
+  if (written.error && upstream.timed_out()) co_return Attempt{End::timeout, written.bytes};
+  if (written.error && written.bytes == 0) co_return Attempt{End::gone, 0};
+  // After a write that broke midway an answer may still wait to be read: a refusal, sent before the instance closed.
+  if (!written.error && request_.expects) {
+    upstream.watch().arm(std::min(upstream_timeout(), kContinueWait));
+    const auto early = co_await await_answer(upstream, core.limits, request_, true, answer_, answer_framing_, *this);
+    const bool silent = early == End::timeout && upstream.unread().empty();
+    if (early != End::go_on && !silent) co_return Attempt{early, written.bytes};
+    if (silent) {
+      link_.mux.interim(stream_, 100, {});
+      link_.write_soon();
+    }
+  }
+  if (!written.error && !request_.whole)
+    if (const auto end = co_await send_rest(upstream)) co_return Attempt{*end, written.bytes};
+  upstream.watch().arm(upstream_timeout());
+  co_return Attempt{co_await await_answer(upstream, core.limits, request_, false, answer_, answer_framing_, *this),
+                    written.bytes};
+}
+
+awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
+  const auto& core = link_.core;
+  const bool chunked = request_.framing.kind == BodyKind::chunked;
+  const auto max = core.options.max_body;
+  std::size_t total = request_.body.size();
+  if (spooling_) spool_ = request_.body;
+  consumed(total);
+  std::string data;
+  for (;;) {
+    const auto deadline = patience();
+    while (stream_.body.empty() && !stream_.ended() && !stream_.closed()) {
+      upstream.watch().disarm();
+      // Whoever speaks first: an instance that answers (or leaves) now reads no further, so neither do we.
+      const auto first = co_await (change_until(deadline) || upstream.readable());
+      if (stream_.closed()) break;
+      if (first.index() == 1) co_return std::nullopt;
+      if (!std::get<0>(first)) co_return End::client_gone;
+    }
+    if (stream_.closed()) co_return End::client_gone;
+    if (stream_.body.empty()) break;
+    data.clear();
+    data.swap(stream_.body);
+    total += data.size();
+    if (max != 0 && total > max) co_return End::too_large;
+    if (spooling_) {
+      spooling_ = total <= core.settings.body_spool_max && core.mirror->has_room(total);
+      if (spooling_)
+        spool_.append(data);
+      else
+        spool_ = {};
+    }
+    // The same, when our client is so fast that nobody ever waits for it.
+    if (!upstream.quiet()) co_return std::nullopt;
+    out_.clear();
+    if (chunked) append_chunk_head(out_, data.size());
+    upstream.watch().arm(upstream_timeout());
+    const auto written = co_await upstream.write(
+        {asio::buffer(out_), asio::buffer(data), asio::buffer(std::string_view(chunked ? "\r\n" : ""))});
+    if (stream_.closed()) co_return End::client_gone;
+    if (upstream.timed_out()) co_return End::timeout;
+    if (written.error) co_return std::nullopt;
+    consumed(data.size());
+  }
+  auto trailers = stream_.trailers.trailer_text();
+  if (!trailers) co_return End::client_bad;
+  sent_whole_ = true;
+  if (!chunked) co_return std::nullopt;
+  out_ = "0\r\n" + *trailers + "\r\n";
+  upstream.watch().arm(upstream_timeout());
+  co_await upstream.write(out_);
+  co_return std::nullopt;
+}
+
+void Exchange::consumed(std::size_t bytes) {
+  if (bytes == 0) return;
+  link_.mux.consume(stream_, bytes);
+  link_.write_soon();
+}
+
+awaitable<bool> Exchange::interim(const Answer& answer) {
+  const auto connection = read_connection(answer.head.fields);
+  link_.mux.interim(stream_, answer.head.status, response_fields(answer.head, connection, {}, {}));
+  link_.write_soon();
+  co_return !stream_.closed();
+}
+
+awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
+  const auto& head = answer_.head;
+  const auto connection = read_connection(head.fields);
+  const auto framing = answer_framing_;
+  // The answer to HEAD, or 304: Content-Length tells of a body that is not sent.
+  std::string length;
+  if (framing.kind == BodyKind::length)
+    length = std::to_string(framing.length);
+  else if (const auto* told = find_field(head.fields, "content-length");
+           told && framing.kind == BodyKind::none && head.status != 204)
+    length = told->value;
+  const auto path = via(head.fields, "1.1");
+  auto& mux = link_.mux;
+  auto fields = response_fields(head, connection, path, length);
+  const auto cookie = new_cookie(link_.core, link_.gate, link_.client, request_, head);
+  if (!cookie.empty()) fields.emplace_back("set-cookie", cookie);
+  mux.answer(stream_, head.status, fields, !framing.empty());
+
+  BodyReader body(upstream, framing);
+  std::optional<BodyReader::State> state = body.ready();
+  while (!framing.empty()) {
+    for (int n = 0; state == BodyReader::State::data && n < kPiecesMax; ++n) {
+      mux.offer(stream_, body.data());
+      state = body.ready();
+    }
+    if (state == BodyReader::State::done) mux.finish(stream_, body.trailers());
+    if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
+      // What the client has is not the whole.
+      mux.reset(stream_, ErrorCode::internal_error);
+      link_.write_soon();
+      co_return Relayed{.broken = !stream_.closed()};
+    }
+    if (!co_await taken()) co_return Relayed{};
+    if (state == BodyReader::State::done) break;
+    if (state) continue;
+    upstream.watch().arm(upstream_timeout());
+    state = co_await body.next();
+  }
+  link_.write_soon();
+  co_return Relayed{.reusable = framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
+                                sent_whole_ && upstream.unread().empty()};
+}
+
+awaitable<bool> Exchange::taken() {
+  link_.write_soon();
+  const auto deadline = patience();
+  while (stream_.pending() > 0 && !stream_.closed())
+    if (!co_await change_until(deadline)) {
+      link_.mux.reset(stream_, ErrorCode::cancel);
+      link_.write_soon();
+      co_return false;
+    }
+  co_return stream_.pending() == 0;
+}
+
+void Exchange::mirror(std::shared_ptr<const Instance> to, int primary_status) {
+  std::optional<std::string_view> body;
+  if (request_.whole)
+    body = request_.body;
+  else if (spooling_ && sent_whole_)
+    body = spool_;
+  offer_copy(link_.core, link_.gate, request_, body, std::move(to), link_.client, primary_status);
+}
+
+void Exchange::answer(int status, std::string_view text, bool retry_soon) {
+  std::string body(text);
+  body += '\n';
+  const auto date = date_now();
+  const auto length = std::to_string(body.size());
+  FieldList fields{{"date", date}, {"content-type", "text/plain; charset=utf-8"}, {"content-length", length}};
+  if (retry_soon) fields.emplace_back("retry-after", "1");
+  if (request_.head.method == "HEAD") body.clear();
+  link_.mux.answer_whole(stream_, status, fields, std::move(body));
+  link_.write_soon();
+}
+
+}  // namespace foreshadow::kinds::http::h2

@@ -1,0 +1,70 @@
+// One request of an HTTP/2 connection: from its header section through the gate to an instance, over HTTP/1.1, and
+// back. Holds of the answer no more than what one read of the instance's connection brought: the next read waits until
+// the client has taken that.
+#pragma once
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "kinds/http/h2/link.hpp"
+#include "kinds/http/session/body.hpp"
+#include "kinds/http/session/request.hpp"
+
+namespace foreshadow::kinds::http::h2 {
+
+class Exchange final : private StreamOwner, private InterimSink {
+ public:
+  // `stream`: fresh from the mux; given back when this ends.
+  Exchange(Link& link, Stream& stream, boost::asio::any_io_executor executor);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // Once. Ends soon after the stream is over, whatever it waits for; spawn it with slot().
+  awaitable<void> run();
+  boost::asio::cancellation_slot slot() { return cancel_.slot(); }
+
+ private:
+  using Steady = Watch::Steady;
+  void changed() override;
+  awaitable<bool> interim(const Answer& answer) override;
+  // Waits for a change until then. False: none came.
+  awaitable<bool> change_until(Steady::time_point deadline);
+  Millis upstream_timeout() const { return link_.core.rules[request_.segment].upstream_timeout; }
+  Steady::time_point patience() const { return Steady::now() + link_.core.settings.idle_timeout; }
+
+  // False: answered, or over.
+  bool read_head();
+  awaitable<bool> read_ahead();
+  // The trailers, once all of the body is here. False: malformed.
+  bool read_trailers();
+  awaitable<void> exchange(proxy::Pass pass);
+  awaitable<Attempt> attempt(const Instance& target, Conn& upstream);
+  // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
+  awaitable<std::optional<End>> send_rest(Conn& upstream);
+  // The instance has taken so much of the body.
+  void consumed(std::size_t bytes);
+  struct Relayed {
+    bool broken = false;    // the instance did not send all of it
+    bool reusable = false;  // the instance's connection is fit for another request
+  };
+  awaitable<Relayed> relay(Conn& upstream);
+  // All that was offered is on its way. False: the stream is over, or its client does not take it.
+  awaitable<bool> taken();
+  void mirror(std::shared_ptr<const Instance> to, int primary_status);
+  void answer(int status, std::string_view text, bool retry_soon = false);
+
+  Link& link_;
+  Stream& stream_;
+  boost::asio::steady_timer changed_;
+  boost::asio::cancellation_signal cancel_;
+  Request request_;
+  Answer answer_;
+  Framing answer_framing_;
+  std::string out_;
+  std::string spool_;  // what of a streamed body was kept for the mirror
+  bool spooling_ = false;
+  bool sent_whole_ = true;  // the instance was sent all of the body
+};
+
+}  // namespace foreshadow::kinds::http::h2

@@ -1,0 +1,220 @@
+#include "kinds/http/h2/session.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/socket_base.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <list>
+
+#include "base/log.hpp"
+#include "kinds/http/h2/exchange.hpp"
+#include "kinds/http/h2/link.hpp"
+
+namespace foreshadow::kinds::http::h2 {
+
+namespace asio = boost::asio;
+using Steady = Watch::Steady;
+constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+
+// Frames are gathered up to this before they are written: as much as a socket takes at once.
+constexpr std::size_t kWriteBytes = 64 << 10;
+// A client that makes us queue more control frames than this and does not read them is not read itself.
+constexpr std::size_t kQueuedMax = 1024;
+constexpr Millis kLinger{1000};
+constexpr std::size_t kLingerBytesMax = 256 << 10;
+
+class Session final : private Link {
+ public:
+  Session(std::shared_ptr<Core> core, Conn& client, proxy::Gate& gate, Arrival& arrival)
+      : Link(*core, gate, arrival),
+        core_(std::move(core)),
+        client_(client),
+        executor_(client.socket().get_executor()),
+        stop_(core_->watchdog, [this] { leave(); }),
+        patience_(core_->watchdog, [this] { lose_patience(); }),
+        to_write_(executor_, Steady::time_point::max()),
+        written_(executor_, Steady::time_point::max()),
+        one_ended_(executor_, Steady::time_point::max()) {}
+
+  awaitable<void> run();
+
+ private:
+  awaitable<void> read();
+  awaitable<error_code> wait_for_bytes();
+  awaitable<void> write();
+  void write_soon() override { to_write_.cancel(); }
+  // `ended` is called afterwards, when nothing of it is left on the stack.
+  template <class Ended>
+  void spawn(awaitable<void> work, asio::cancellation_slot slot, Ended ended);
+  void begin_fresh();
+  // Which deadline holds now, if any does.
+  void set_patience();
+  void lose_patience();
+  // No new requests; ends when those there are have ended.
+  void leave();
+
+  const std::shared_ptr<Core> core_;
+  Conn& client_;
+  asio::any_io_executor executor_;
+  Watch stop_;      // always idle: expires when the gateway stops
+  Watch patience_;  // with the client's next step
+  enum class Awaited { nothing, block, request } awaited_ = Awaited::nothing;
+  // Never expire by themselves: cancelling them wakes who waits.
+  asio::steady_timer to_write_;
+  asio::steady_timer written_;
+  asio::steady_timer one_ended_;
+  asio::cancellation_signal end_writer_;
+  std::string out_;
+  std::list<Exchange> exchanges_;
+  std::size_t working_ = 0;  // coroutines beside run()
+  bool said_all_ = false;    // the writer has ended; what still comes in is thrown away
+};
+
+awaitable<void> Session::run() {
+  // Everything here ends by itself when told to, and in an order that cannot be left to unwinding.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  stop_.set_idle(true);
+  if (core_->watchdog->stopping()) leave();
+  client_.watch().disarm();
+  spawn(write(), end_writer_.slot(), [] {});
+  co_await read();
+  // Not louder: it is written as often as somebody likes to provoke it.
+  if (const auto& found = mux.violation())
+    log::debug("{}: a client was sent away: {}", core_->settings.resource, found->why);
+  mux.abandon();
+  end_writer_.emit(asio::cancellation_type::terminal);
+  while (working_ > 0) {
+    write_soon();
+    co_await one_ended_.async_wait(use_tuple);
+  }
+}
+
+template <class Ended>
+void Session::spawn(awaitable<void> work, asio::cancellation_slot slot, Ended ended) {
+  ++working_;
+  asio::co_spawn(executor_, std::move(work),
+                 asio::bind_cancellation_slot(slot, [this, ended](const std::exception_ptr& error) {
+                   if (error) {
+                     try {
+                       std::rethrow_exception(error);
+                     } catch (const std::exception& e) {
+                       log::error("{}: a request ended badly: {}", core_->settings.resource, e.what());
+                     }
+                   }
+                   // Not here: the slot's own machinery may still be on the stack.
+                   asio::post(executor_, [this, ended] {
+                     ended();
+                     --working_;
+                     one_ended_.cancel();
+                   });
+                 }));
+}
+
+awaitable<void> Session::read() {
+  std::size_t thrown_away = 0;
+  for (;;) {
+    if (const auto bytes = client_.unread(); !bytes.empty() && !said_all_) {
+      mux.receive(bytes, Steady::now());
+      client_.consume(bytes.size());
+      begin_fresh();
+      write_soon();
+    } else {
+      thrown_away += bytes.size();
+      client_.consume(bytes.size());
+      if (thrown_away > kLingerBytesMax) co_return;
+    }
+    set_patience();
+    while (!said_all_ && mux.queued() > kQueuedMax && !client_.timed_out()) co_await written_.async_wait(use_tuple);
+    if (co_await wait_for_bytes()) co_return;
+    const auto cancelled = co_await asio::this_coro::cancellation_state;
+    if (cancelled.cancelled() != asio::cancellation_type::none) co_return;
+  }
+}
+
+awaitable<error_code> Session::wait_for_bytes() {
+  // Nobody's buffer is kept while nothing is at work.
+  if (mux.streams() == 0 && !mux.in_header_block() && !said_all_)
+    if (const auto error = co_await client_.readable()) co_return error;
+  co_return co_await client_.fill();
+}
+
+void Session::begin_fresh() {
+  for (auto* stream : mux.take_fresh()) {
+    const auto at = exchanges_.emplace(exchanges_.end(), static_cast<Link&>(*this), *stream, executor_);
+    spawn(at->run(), at->slot(), [this, at] {
+      exchanges_.erase(at);
+      set_patience();
+      write_soon();
+    });
+  }
+}
+
+awaitable<void> Session::write() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  for (;;) {
+    out_.clear();
+    mux.pull(out_, kWriteBytes);
+    if (!out_.empty()) {
+      client_.watch().arm(core_->settings.idle_timeout);
+      const auto sent = co_await client_.write(out_);
+      written_.cancel();
+      if (sent.error) break;
+      client_.watch().disarm();
+      continue;
+    }
+    if (mux.done()) break;
+    out_ = {};
+    co_await to_write_.async_wait(use_tuple);
+  }
+  // Says that no more comes, and lets read() go on for a moment: closing over unread bytes would reset the connection
+  // and take our last words from the client's hands.
+  said_all_ = true;
+  co_await client_.finish();
+  error_code ignored;
+  client_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+  client_.watch().arm(kLinger);
+  written_.cancel();
+}
+
+void Session::set_patience() {
+  const auto next = mux.in_header_block() || !mux.greeted() ? Awaited::block
+                    : exchanges_.empty()                    ? Awaited::request
+                                                            : Awaited::nothing;
+  // A client that sends on, but never what is waited for, gains no time by it.
+  if (next == awaited_) return;
+  awaited_ = next;
+  if (next == Awaited::nothing)
+    patience_.disarm();
+  else
+    patience_.arm(next == Awaited::block ? core_->settings.header_timeout : core_->settings.idle_timeout);
+}
+
+void Session::lose_patience() {
+  if (awaited_ == Awaited::block)
+    mux.terminate(ErrorCode::enhance_your_calm, "the header block did not come within its time");
+  else
+    leave();
+  write_soon();
+}
+
+void Session::leave() {
+  mux.go_away();
+  write_soon();
+}
+
+}  // namespace
+
+awaitable<void> serve(std::shared_ptr<Core> core, Conn& client, proxy::Gate& gate, Arrival& arrival) {
+  Session session(std::move(core), client, gate, arrival);
+  co_await session.run();
+}
+
+}  // namespace foreshadow::kinds::http::h2
