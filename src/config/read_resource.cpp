@@ -100,7 +100,8 @@ void read_segment(Fields& f, ResourceSettings& settings, const kinds::Kind* kind
   settings.listener.matches.push_back(std::move(match));
 }
 
-void read_listener(Fields& f, const std::string& kind, proxy::ListenerSettings& listener) {
+// `kind`: null if it is not known, which is told already.
+void read_listener(Fields& f, const kinds::Kind* kind, proxy::ListenerSettings& listener) {
   f.integer("connections_max", listener.connections_max, 1, 1'000'000);
   f.duration("idle_timeout", listener.idle_timeout);
   f.duration("header_timeout", listener.header_timeout);
@@ -110,9 +111,9 @@ void read_listener(Fields& f, const std::string& kind, proxy::ListenerSettings& 
   f.integer("parked_max", listener.parked_max, 0, 1'000'000);
   f.map("tls", [&](Fields& t) { read_tls(t, listener); });
   f.one_of<bool>("proxy_protocol", listener.proxy_protocol, {{"off", false}, {"required", true}});
-  if (kind == "http" || kind.empty()) return;
+  if (kind == nullptr || kind->name() == "http") return;
   for (const auto* key : {"tls", "proxy_protocol"})
-    if (f.has(key)) f.problem(key, fmt::format("{}: listeners of kind {} do not speak it; remove the key", key, kind));
+    if (f.has(key)) f.problem(key, fmt::format("{}: listeners of kind {} do not speak it; remove the key", key, kind->name()));
 }
 
 void read_path(Fields& f, ResourceSettings& settings) {
@@ -196,7 +197,7 @@ void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) 
     resource.segments.push_back({.id = "all", .writes = true});
     settings.listener.matches.push_back({"all", {}, {}});
   }
-  f.map("listener", [&](Fields& l) { read_listener(l, resource.kind, settings.listener); });
+  f.map("listener", [&](Fields& l) { read_listener(l, kind, settings.listener); });
   f.map("observe", [&](Fields& o) { read_observe(o, resource, settings.observe); });
   f.map("policy", [&](Fields& p) { read_policy(p, settings.policy); });
   f.map("provision", [&](Fields& p) { read_provision(p, settings.provision); });

@@ -46,9 +46,9 @@ TEST(TlsConfig, MistakesHavePlacesAndMends) {
             "f.yaml:11:27: certificates: the list is empty; name at least one, or remove tls:");
   const std::string pair = "certificates: [{certificate_file: a.pem, key_file: a.key}]";
   EXPECT_EQ(refusal("      tls: {" + pair + ", client_certificates: require}\n"),
-            "f.yaml:11:93: client_certificates: nobody is named who vouches for clients; add client_ca_file:");
+            "f.yaml:11:94: client_certificates: nobody is named who vouches for clients; add client_ca_file:");
   EXPECT_EQ(refusal("      tls: {" + pair + ", client_ca_file: ca.pem}\n"),
-            "f.yaml:11:88: client_ca_file: clients are not asked for certificates; add client_certificates: require");
+            "f.yaml:11:89: client_ca_file: clients are not asked for certificates; add client_certificates: require");
   EXPECT_EQ(refusal("      proxy_protocol: optional\n"),
             "f.yaml:11:23: proxy_protocol: 'optional' is not known; write one of: off, required");
   EXPECT_EQ(refusal("      tls: {" + pair + "}\n", "postgres"),

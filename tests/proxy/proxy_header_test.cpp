@@ -53,7 +53,9 @@ TEST(ProxyHeader, TheBalancerItselfAndTheUnknownTellNobody) {
 
 TEST(ProxyHeader, ExtensionsAreSkippedIfTheyFit) {
   EXPECT_TRUE(parse(0x21, 0x11, kTcp4 + std::string("\x04\x00\x00", 3)));
-  EXPECT_TRUE(parse(0x21, 0x11, kTcp4 + std::string("\x02\x00\x03abc\xe0\x00\x01x", 10)));
+  EXPECT_TRUE(parse(0x21, 0x11, kTcp4 + std::string("\x02\x00\x03"
+                                                "abc\xe0\x00\x01x",
+                                                10)));
   for (const std::string& tlv : {std::string("\x02"), std::string("\x02\x00", 2),
                                  std::string("\x02\x00\x04"
                                              "abc",

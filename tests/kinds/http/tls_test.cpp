@@ -1,5 +1,7 @@
 // TLS between clients and the gateway.
+#include <thread>
 
+#include "kinds/http/h2/client.hpp"
 #include "kinds/http/http_kind.hpp"
 #include "kinds/http/tls_rig.hpp"
 
@@ -106,9 +108,58 @@ TEST_F(Tls, OffersProtocols) {
   auto wish = client();
   EXPECT_EQ(connect_tls(port, wish).tls->alpn(), "");
   wish.alpn = {"h2", "http/1.1"};
+  EXPECT_EQ(connect_tls(port, wish).tls->alpn(), "h2");
+  wish.alpn = {"http/1.1"};
+  EXPECT_EQ(connect_tls(port, wish).tls->alpn(), "http/1.1");
+  wish.alpn = {"h3"};
+  EXPECT_EQ(handshake_error(port, wish), "tlsv1 alert no application protocol");
+}
+
+TEST_F(Tls, OffersOnlyWhatTheListenerSpeaks) {
+  serve_tls();
+  listener().options["h2"] = "false";
+  start();
+  auto wish = client();
+  wish.alpn = {"h2", "http/1.1"};
   EXPECT_EQ(connect_tls(port, wish).tls->alpn(), "http/1.1");
   wish.alpn = {"h2"};
   EXPECT_EQ(handshake_error(port, wish), "tlsv1 alert no application protocol");
+}
+
+TEST_F(Tls, CarriesHttp2WhereBothWantIt) {
+  serve_tls();
+  start();
+  auto wish = client();
+  wish.alpn = {"h2"};
+  auto [tls, stream] = connect_tls(port, wish);
+  {
+    H2Client c(std::move(stream));
+    const auto answer = c.ask(post("/orders"), std::string(100'000, 'x'));
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(a.requests().back().field("x-forwarded-proto"), "https");
+    EXPECT_EQ(a.requests().back().body.size(), 100'000u);
+  }
+  // Who chose it and then speaks something else is not served at all.
+  auto [other_tls, other] = connect_tls(port, wish);
+  ASSERT_TRUE(other.send(kGetClose));
+  EXPECT_EQ(other.read_all(), "");
+  EXPECT_EQ(other_tls->end(), TlsEnd::End::clean);
+  EXPECT_EQ(a.count(), 1u);
+}
+
+TEST_F(Tls, EndsHttp2AsTlsShouldEnd) {
+  serve_tls();
+  start();
+  auto wish = client();
+  wish.alpn = {"h2"};
+  auto [tls, stream] = connect_tls(port, wish);
+  H2Client c(std::move(stream));
+  EXPECT_EQ(c.ask(testing::get("/x")).status, 200);
+  std::thread stopper([&] { gateway.reset(); });
+  EXPECT_TRUE(c.await_goaway());
+  EXPECT_TRUE(c.raw().ended());
+  EXPECT_EQ(tls->end(), TlsEnd::End::clean);
+  stopper.join();
 }
 
 TEST_F(Tls, ChoosesTheCertificateByServerName) {
