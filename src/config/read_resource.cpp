@@ -47,11 +47,18 @@ void read_primary(Fields& f, Instance& primary) {
 // The conditions each kind's sessions can tell work apart by (proxy/settings.hpp).
 std::vector<std::string> conditions_of(const std::string& kind) {
   if (kind == "postgres") return {"application_name", "user", "database"};
+  // A stream says nothing of itself before it is given to an instance.
+  if (kind == "tcp") return {};
   return {"method", "path"};
 }
 
 void check_match(Fields& f, const std::string& kind, const std::map<std::string, std::string>& conditions) {
   const auto known = conditions_of(kind);
+  if (known.empty() && !conditions.empty()) {
+    f.problem("match",
+              fmt::format("match: work of kind {} cannot be told apart; remove it, and keep one segment", kind));
+    return;
+  }
   for (const auto& [name, value] : conditions) {
     if (std::find(known.begin(), known.end(), name) == known.end())
       f.problem("match", fmt::format("match: {} cannot be told apart by {}{}", kind, shown(name),
