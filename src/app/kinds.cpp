@@ -2,6 +2,7 @@
 
 #include "kinds/http/http_kind.hpp"
 #include "kinds/postgres/postgres_kind.hpp"
+#include "kinds/tcp/tcp_kind.hpp"
 
 namespace foreshadow::app {
 
@@ -9,6 +10,7 @@ std::vector<std::unique_ptr<kinds::Kind>> all_kinds() {
   std::vector<std::unique_ptr<kinds::Kind>> kinds;
   kinds.push_back(foreshadow::kinds::make_http_kind());
   kinds.push_back(foreshadow::kinds::make_postgres_kind());
+  kinds.push_back(foreshadow::kinds::make_tcp_kind());
   return kinds;
 }
 

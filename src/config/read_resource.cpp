@@ -50,6 +50,11 @@ void check_match(Fields& f, const kinds::Kind& kind, const std::map<std::string,
   const auto problem = [&](const std::string& name, std::string what) {
     f.reading().problems.add(f.at("match", name), "match: " + std::move(what));
   };
+  if (known.empty() && !conditions.empty()) {
+    f.problem("match", fmt::format("match: work of kind {} cannot be told apart; remove it, and keep one segment",
+                                   kind.name()));
+    return;
+  }
   for (const auto& [name, value] : conditions) {
     if (std::find(known.begin(), known.end(), name) == known.end())
       problem(name, fmt::format("{} cannot be told apart by {}{}", kind.name(), shown(name),

@@ -101,6 +101,8 @@ class Gate {
   virtual boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) = 0;
   // The same without waiting: nothing if it would have to park.
   virtual std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) = 0;
+  // New work would have to wait: a hold or a seal. For kinds whose work may last for hours, and must be asked to end.
+  virtual bool parks() const = 0;
 
   virtual SessionMark session() = 0;
   virtual UnmovableMark unmovable(std::string reason) = 0;

@@ -47,6 +47,7 @@ class GateImpl final : public Gate {
 
   boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) override;
   std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) override;
+  bool parks() const override { return machine_.parks(); }
   SessionMark session() override { return ++sessions_, make_session_mark(); }
   UnmovableMark unmovable(std::string reason) override;
   void mirrored(std::size_t segment, const MirrorResult& result) override;

@@ -152,6 +152,20 @@ TEST(Mistakes, SegmentsThatWouldNeverSeeWork) {
             "f.yaml:35:18: name: no segment 'orders'; there are: browse, browse");
 }
 
+TEST(Mistakes, StreamsCannotBeToldApart) {
+  auto kinds = declared_kinds();
+  kinds.push_back(
+      std::make_unique<DeclaredKind>("tcp", KindTraits{.shares_data = true}, std::vector<kinds::OptionInfo>{}));
+  const auto config = parse(
+      "version: 1\nstate_dir: state\nresources:\n  - name: line\n    kind: tcp\n"
+      "    primary: {id: line-a, address: \"10.0.0.5:9001\"}\n"
+      "    segments:\n      - {name: all, writes: true, match: {path: /x}}\n",
+      "f.yaml", "/etc/foreshadow", kinds);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().what,
+            "f.yaml:8:44: match: work of kind tcp cannot be told apart; remove it, and keep one segment");
+}
+
 TEST(Mistakes, AddressesThatClash) {
   EXPECT_EQ(refusal("\"127.0.0.1:5433\"", "0.0.0.0:8080"),
             "f.yaml:64:13: listen: 0.0.0.0:8080 is taken by resource 'shop' on line 9; choose another port");
