@@ -53,6 +53,10 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   // Expires every idle connection now, and from now on as soon as it becomes idle.
   void stop();
   bool stopping() const { return stopping_; }
+  // Idle connections stay until their clients have heard that they end: a bare end would meet a request on its way.
+  void retire() { retiring_ = true; }
+  // No answer from now on promises another on the same connection.
+  bool ending() const { return stopping_ || retiring_; }
 
  private:
   friend class Watch;
@@ -64,6 +68,7 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   Watch* cursor_ = nullptr;  // the next one a sweep will look at
   bool running_ = false;
   bool stopping_ = false;
+  bool retiring_ = false;
 };
 
 }  // namespace foreshadow::kinds::http
