@@ -14,6 +14,7 @@ void add_role_commands(CLI::App& app, Job& job);      // run, gateway, agent, co
 void add_status_command(CLI::App& app, Job& job);     // status
 void add_record_commands(CLI::App& app, Job& job);    // events, explain, replay
 void add_operator_commands(CLI::App& app, Job& job);  // plan, handover, rollback, pause, resume, abort, approve
+void add_upgrade_command(CLI::App& app, Job& job);
 void add_tool_commands(CLI::App& app, Job& job);      // sim, version, completions
 
 }  // namespace foreshadow::app

@@ -18,6 +18,7 @@ namespace {
 struct RoleOptions {
   std::string config_file;
   std::string name;
+  bool take_over = false;
 };
 
 void add_config(CLI::App& command, RoleOptions& options) {
@@ -75,10 +76,14 @@ void add_role_commands(CLI::App& app, Job& job) {
   auto* gateway = app.add_subcommand("gateway", "Run one gateway (the data plane)");
   add_config(*gateway, *options);
   gateway->add_option("--name", options->name, "Its name in the configuration")->required();
+  gateway->add_flag("--take-over", options->take_over,
+                    "Take the sockets of the process that runs under this name, which then finishes its sessions");
   gateway->callback([options, &job] {
     job = [options] {
       return run_role(*options, "gateway-" + options->name, config::Ask::files,
-                      [&](const auto& config, auto stop) { return run_gateway_role(config, options->name, stop); });
+                      [&](const auto& config, auto stop) {
+                        return run_gateway_role(config, options->name, options->take_over, stop);
+                      });
     };
   });
 

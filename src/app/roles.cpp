@@ -22,10 +22,11 @@ Result<void> known(const char* role, const std::string& name, const std::vector<
 
 }  // namespace
 
-Result<void> run_gateway_role(const config::Config& config, const std::string& name, std::stop_token stop) {
+Result<void> run_gateway_role(const config::Config& config, const std::string& name, bool take_over,
+                              std::stop_token stop) {
   FS_CHECK(known("gateway", name, config.gateways));
   const auto kinds = all_kinds();
-  proxy::GatewaySettings settings{.name = name, .state_dir = config.state_dir, .listeners = {}};
+  proxy::GatewaySettings settings{.name = name, .state_dir = config.state_dir, .listeners = {}, .take_over = take_over};
   for (const auto& resource : config.resources) {
     const auto& gateways = resource.resource.gateways;
     if (std::find(gateways.begin(), gateways.end(), name) != gateways.end())

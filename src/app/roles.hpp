@@ -11,7 +11,9 @@
 namespace foreshadow::app {
 
 // Errors: invalid (no gateway of that name in the configuration), and those of proxy::Gateway::run.
-Result<void> run_gateway_role(const config::Config& config, const std::string& name, std::stop_token stop);
+// `take_over`: in place of the process that runs under this name, if one does.
+Result<void> run_gateway_role(const config::Config& config, const std::string& name, bool take_over,
+                              std::stop_token stop);
 // Errors: invalid (no agent of that name), and those of run_agent.
 Result<void> run_agent_role(const config::Config& config, const std::string& name, std::stop_token stop);
 Result<void> run_controller_role(const config::Config& config, std::stop_token stop);

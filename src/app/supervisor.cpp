@@ -49,10 +49,17 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
+// Where our binary is: after an upgrade another one lies there, which is what roles are then started from.
+std::string program_path() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? "/proc/self/exe" : path.string();
+}
+
 class Child {
  public:
-  Child(const RoleProcess& role, std::string state_dir)
-      : role_(role), pid_file_(state_dir + "/" + role.name + ".pid") {}
+  Child(const RoleProcess& role, std::string state_dir, std::string program)
+      : role_(role), program_(std::move(program)), pid_file_(state_dir + "/" + role.name + ".pid") {}
 
   const RoleProcess& role() const { return role_; }
   pid_t pid() const { return pid_; }
@@ -73,7 +80,8 @@ class Child {
       ::setpgid(0, 0);                        // a terminal's Ctrl-C reaches us alone, and we stop them in order
       ::signal(SIGHUP, SIG_DFL);
       ::sigprocmask(SIG_SETMASK, &unblocked, nullptr);
-      ::execve("/proc/self/exe", argv.data(), environment.data());
+      ::execve(program_.c_str(), argv.data(), environment.data());
+      ::execve("/proc/self/exe", argv.data(), environment.data());  // it was moved away: rather the old one than none
       ::_exit(127);
     }
     pid_ = pid;
@@ -93,6 +101,21 @@ class Child {
     pid_ = 0;
     due_ = Steady::now() + pause;
   }
+  // The one that runs goes on beside the one that is started now, until that has taken over and its own sessions have
+  // ended. Where the new one fails, the old one serves on.
+  void replace() {
+    if (!running()) return;
+    retiring_.push_back(pid_);
+    pid_ = 0;
+    restarts_ = 0;
+    due_ = Steady::now();
+  }
+  bool retired(pid_t pid) { return std::erase(retiring_, pid) > 0; }
+  std::vector<pid_t> processes() const {
+    auto all = retiring_;
+    if (running()) all.push_back(pid_);
+    return all;
+  }
   void stopped() {
     pid_ = 0;
     due_.reset();
@@ -102,7 +125,9 @@ class Child {
 
  private:
   const RoleProcess& role_;
+  std::string program_;
   std::string pid_file_;
+  std::vector<pid_t> retiring_;
   pid_t pid_ = 0;
   Steady::time_point started_;
   std::optional<Steady::time_point> due_;  // of the next start
@@ -113,9 +138,10 @@ class Supervisor {
  public:
   Supervisor(const config::Config& config, const std::vector<RoleProcess>& roles)
       : config_(config), environment_text_(clean_environment()), environment_(pointers(environment_text_)) {
-    for (const auto& role : roles) children_.emplace_back(role, config.state_dir);
+    const auto program = program_path();
+    for (const auto& role : roles) children_.emplace_back(role, config.state_dir, program);
     sigemptyset(&waited_);
-    for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&waited_, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGCHLD, SIGUSR2}) sigaddset(&waited_, signal);
     ::sigprocmask(SIG_BLOCK, &waited_, &before_);
     ::signal(SIGHUP, SIG_IGN);
   }
@@ -153,6 +179,15 @@ class Supervisor {
     const timespec wait{at_most.count() / 1000, (at_most.count() % 1000) * 1'000'000};
     const int signal = ::sigtimedwait(&waited_, nullptr, &wait);
     if (signal == SIGTERM || signal == SIGINT) stopping_ = true;
+    if (signal == SIGUSR2 && !stopping_) upgrade();
+  }
+
+  void upgrade() {
+    for (auto& child : children_) {
+      if (!child.role().takes_over) continue;
+      log::info("{} (pid {}) is replaced", child.role().name, child.pid());
+      child.replace();
+    }
   }
 
   // `restart` false: they were told to stop.
@@ -160,7 +195,11 @@ class Supervisor {
     int status = 0;
     for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0; pid = ::waitpid(-1, &status, WNOHANG))
       for (auto& child : children_)
-        if (child.pid() == pid) restart ? child.died(status) : child.stopped();
+        if (child.pid() == pid) {
+          restart ? child.died(status) : child.stopped();
+        } else {
+          child.retired(pid);
+        }
   }
 
   void announce_when_ready() {
@@ -191,11 +230,12 @@ class Supervisor {
   void stop_group(int order) {
     const auto alive = [&] {
       return std::any_of(children_.begin(), children_.end(),
-                         [&](const Child& c) { return c.role().stop_order == order && c.running(); });
+                         [&](const Child& c) { return c.role().stop_order == order && !c.processes().empty(); });
     };
     const auto signal_all = [&](int signal) {
       for (auto& child : children_)
-        if (child.role().stop_order == order && child.running()) ::kill(child.pid(), signal);
+        if (child.role().stop_order == order)
+          for (const pid_t pid : child.processes()) ::kill(pid, signal);
     };
     signal_all(SIGTERM);
     for (const auto deadline = Steady::now() + kStopWait; alive() && Steady::now() < deadline;) {
@@ -227,7 +267,11 @@ std::vector<RoleProcess> roles_of(const config::Config& config, const std::strin
   const auto file = std::filesystem::absolute(config_file).lexically_normal().string();
   std::vector<RoleProcess> roles;
   for (const auto& name : config.gateways)
-    roles.push_back({"gateway-" + name, {"gateway", "-c", file, "--name", name}, config.gateway_socket(name), 2});
+    roles.push_back({"gateway-" + name,
+                     {"gateway", "-c", file, "--name", name, "--take-over"},
+                     config.gateway_socket(name),
+                     2,
+                     true});
   for (const auto& name : config.agents)
     roles.push_back({"agent-" + name, {"agent", "-c", file, "--name", name}, config.agent_socket(name), 1});
   roles.push_back({"controller", {"controller", "-c", file}, config.controller_socket(), 0});

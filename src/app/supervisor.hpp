@@ -3,7 +3,8 @@
 //
 // A child that dies is started again at once the first time, then after a pause that doubles up to two seconds; ten
 // quiet seconds make it the first time again. SIGTERM or SIGINT stops controller, agents, gateways, in this order, so
-// that nothing is decided any more while the traffic drains. Should the supervisor itself be killed, its children get
+// that nothing is decided any more while the traffic drains. SIGUSR2 replaces every gateway by a new process, of the binary
+// that lies at our path now; the old one finishes its sessions. Should the supervisor itself be killed, its children get
 // SIGTERM.
 #pragma once
 
@@ -20,6 +21,7 @@ struct RoleProcess {
   std::vector<std::string> args;  // after the program's own name
   std::string socket;             // answers a ping once the role is ready
   int stop_order = 0;             // lower ones are stopped first
+  bool takes_over = false;        // a second process of it may be started beside the first, and takes its sockets
 };
 
 std::vector<RoleProcess> roles_of(const config::Config& config, const std::string& config_file);

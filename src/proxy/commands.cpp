@@ -26,15 +26,37 @@ Result<T> field(const json& request, const char* name) {
 
 }  // namespace
 
-Commands::Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self)
-    : context_(context), gates_(gates), self_(std::move(self)), store_(std::move(store)) {}
-
 template <class F>
 auto Commands::on_loop(F&& call) {
   std::promise<std::invoke_result_t<F>> promise;
   auto answer = promise.get_future();
   boost::asio::post(context_, [&] { promise.set_value(call()); });
   return answer.get();
+}
+
+Commands::Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self,
+                   Unfinished unfinished)
+    : context_(context),
+      gates_(gates),
+      self_(std::move(self)),
+      store_(std::move(store)),
+      unfinished_(std::move(unfinished)) {}
+
+Result<void> Commands::retire() {
+  const std::lock_guard lock(one_at_a_time_);
+  const bool parks = on_loop([&] {
+    for (const auto& [resource, gate] : gates_)
+      if (const auto state = gate->state(); state.hold || state.seal) return true;
+    return false;
+  });
+  if (parks) return fail(Code::refused, "a handover is under way; try again when it is over");
+  retired_ = true;
+  return {};
+}
+
+Result<void> Commands::in_charge() const {
+  if (retired_) return fail(Code::refused, fmt::format("gateway '{}': another process takes over", self_.gateway));
+  return {};
 }
 
 Result<GateImpl*> Commands::find(const ResourceId& resource) const {
@@ -69,6 +91,7 @@ Result<void> Commands::apply(const json& request) {
   FS_TRY(table, field<RouteTable>(request, "table"));
   FS_TRY(gate, find(table.resource));
   const std::lock_guard lock(one_at_a_time_);
+  FS_CHECK(in_charge());
   FS_TRY(next, on_loop([&] { return gate->propose(table); }));
   if (!next) return {};
   FS_CHECK(store_.save(table.resource, *next));
@@ -90,6 +113,8 @@ Result<void> Commands::hold(const json& request) {
   auto answer = drained->get_future();
   {
     const std::lock_guard lock(one_at_a_time_);
+    FS_CHECK(in_charge());
+    FS_CHECK(unfinished_());
     FS_TRY(state, on_loop([&]() -> Result<GateState> {
              FS_CHECK(gate->hold(term, next_epoch, policy,
                                  [drained](const Result<void>& result) { drained->set_value(result); }));
@@ -114,6 +139,7 @@ Result<void> Commands::seal(const json& request) {
                 fmt::format("gateway '{}' has restarted since it acknowledged the hold", self_.gateway));
 
   const std::lock_guard lock(one_at_a_time_);
+  FS_CHECK(in_charge());
   // In memory first: from here on no lapse can open it, however long the disk takes.
   FS_TRY(state, on_loop([&]() -> Result<GateState> {
            FS_CHECK(gate->seal(term, next_epoch));
@@ -135,6 +161,7 @@ Result<void> Commands::release(const json& request) {
   FS_TRY(gate, find(resource));
 
   const std::lock_guard lock(one_at_a_time_);
+  FS_CHECK(in_charge());
   const bool sealed = on_loop([&] { return gate->state().seal.has_value(); });
   FS_TRY(next, on_loop([&] { return gate->propose_release(term, next_epoch); }));
   const auto saved = store_.save(resource, next);

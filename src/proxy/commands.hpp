@@ -9,6 +9,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
@@ -24,10 +25,16 @@ namespace foreshadow::proxy {
 class Commands {
  public:
   using Gates = std::map<ResourceId, std::unique_ptr<GateImpl>>;
-  Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self);
+  // `unfinished`: says why a hold cannot mean that nothing is in flight: the process before this one still has sessions.
+  using Unfinished = std::function<Result<void>()>;
+  Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self, Unfinished unfinished);
   Result<nlohmann::json> handle(const nlohmann::json& request);
+  // From its success on every order is refused: another process takes them. Error: refused, while a gate holds or is
+  // sealed, because a hold does not survive the process that granted its lease.
+  Result<void> retire();
 
  private:
+  Result<void> in_charge() const;
   Result<GateImpl*> find(const ResourceId& resource) const;
   Result<void> apply(const nlohmann::json& request);
   Result<void> hold(const nlohmann::json& request);
@@ -44,6 +51,8 @@ class Commands {
   // a hold drains, so that a release gets through.
   std::mutex one_at_a_time_;
   GateStore store_;
+  Unfinished unfinished_;
+  bool retired_ = false;  // guarded by one_at_a_time_
 };
 
 }  // namespace foreshadow::proxy

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
+#include <cstring>
 #include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -17,6 +20,7 @@
 #include "io/files.hpp"
 #include "io/rpc.hpp"
 #include "proxy/commands.hpp"
+#include "proxy/handoff.hpp"
 #include "proxy/listener.hpp"
 
 namespace foreshadow::proxy {
@@ -35,6 +39,7 @@ namespace {
 // Sessions that were cancelled end within a few turns of the loop; this is for a machine that swaps.
 constexpr Millis kCancelTimeout{2000};
 constexpr Millis kPoll{5};
+constexpr Millis kLook{50};
 
 // Not a decision and not to be replayed: an incarnation must differ from every one before it, and so must the draws.
 std::uint64_t from_the_system() {
@@ -49,6 +54,19 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("cannot raise the limit of open files to {}", limit.rlim_max);
+}
+
+// A socket that was handed over is of use only where the configuration still wants it.
+bool listens_at(int socket, const Endpoint& wanted) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return false;
+  asio::ip::tcp::endpoint at;
+  at.resize(size);
+  std::memcpy(at.data(), &address, size);
+  const auto host = wanted.host == "localhost" ? "127.0.0.1" : wanted.host;
+  boost::system::error_code error;
+  return at.address() == asio::ip::make_address(host, error) && !error && (wanted.port == 0 || at.port() == wanted.port);
 }
 
 // Everything that the one thread touches, in an order of construction that destroys listeners (and with them the last
@@ -68,36 +86,67 @@ struct Plane {
 
 class Running final : public Gateway {
  public:
-  Running(GatewaySettings settings, io::FileLock lock)
+  Running(GatewaySettings settings, std::shared_ptr<Predecessor> predecessor)
       : settings_(std::move(settings)),
-        lock_(std::move(lock)),
+        predecessor_(std::move(predecessor)),
         incarnation_(fmt::format("{:016x}", from_the_system())),
         plane_(std::make_unique<Plane>()) {}
   ~Running() override;
 
-  Result<void> start(const ProtocolFactory& protocols);
+  // Everything that may fail because of the settings: until it has succeeded the process before this one serves on.
+  Result<void> prepare(const ProtocolFactory& protocols);
+  Result<void> start(io::FileLock lock);
+  void wait(std::stop_token stop) override;
   const std::string& incarnation() const override { return incarnation_; }
   Endpoint endpoint(const ResourceId& resource) const override;
 
  private:
-  Result<void> add(const ListenerSettings& listener, std::optional<GateState> booted, const ProtocolFactory& protocols);
+  void add(std::size_t index, std::optional<GateState> booted);
+  std::vector<Handed> offer();
+  Result<void> give_up();
+  void hurry();
   void on_loop(const std::function<void()>& call);
   bool wait_for_sessions(Millis timeout);
 
   const GatewaySettings settings_;
-  io::FileLock lock_;
+  const std::shared_ptr<Predecessor> predecessor_;
+  std::optional<io::FileLock> lock_;
   const std::string incarnation_;
+  // Outlives the plane: its end tells a successor that nothing is in flight here any more.
+  std::unique_ptr<HandoffServer> handoff_;
+  std::vector<io::Fd> sockets_;  // one a listener, until its listener has it
   std::unique_ptr<Plane> plane_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<io::RpcServer> control_;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
   std::thread thread_;
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  bool handed_over_ = false;
+  bool hurried_ = false;
 };
 
-Result<void> Running::add(const ListenerSettings& listener, std::optional<GateState> booted,
-                          const ProtocolFactory& protocols) {
-  if (plane_->gates.contains(listener.resource))
-    return fail(Code::invalid, fmt::format("resource '{}' is listed twice", listener.resource));
+Result<void> Running::prepare(const ProtocolFactory& protocols) {
+  for (const auto& listener : settings_.listeners) {
+    if (!plane_->gates.try_emplace(listener.resource).second)
+      return fail(Code::invalid, fmt::format("resource '{}' is listed twice", listener.resource));
+    FS_TRY(protocol, protocols(listener, plane_->context.get_executor()));
+    if (!protocol) return fail(Code::invalid, fmt::format("{}: its kind refuses the settings", listener.resource));
+    plane_->protocols.push_back(std::move(protocol));
+    io::Fd socket = predecessor_ ? predecessor_->take(listener.resource) : io::Fd{};
+    if (socket && !listens_at(socket.get(), listener.listen)) socket.reset();
+    if (!socket) {
+      FS_TRY(fresh, listen_at(listener));
+      socket = std::move(fresh);
+    }
+    sockets_.push_back(std::move(socket));
+  }
+  return {};
+}
+
+void Running::add(std::size_t index, std::optional<GateState> booted) {
+  const auto& listener = settings_.listeners[index];
   if (booted) {
     log::info("{}: boots into epoch {} version {}, current {}{}", listener.resource, booted->table.epoch,
               booted->table.version, booted->table.current.id,
@@ -114,25 +163,82 @@ Result<void> Running::add(const ListenerSettings& listener, std::optional<GateSt
   GateSettings gate{listener.resource, listener.segments, listener.primary, listener.parked_max, from_the_system()};
   auto& made = plane_->gates[listener.resource] =
       std::make_unique<GateImpl>(plane_->context.get_executor(), gate, std::move(booted));
-  FS_TRY(protocol, protocols(listener, plane_->context.get_executor()));
-  if (!protocol) return fail(Code::invalid, fmt::format("{}: its kind refuses the settings", listener.resource));
-  plane_->protocols.push_back(std::move(protocol));
-  plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, *made, *plane_->protocols.back()));
-  return plane_->listeners.back()->open();
+  plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, std::move(sockets_[index]), *made,
+                                                         *plane_->protocols[index]));
 }
 
-Result<void> Running::start(const ProtocolFactory& protocols) {
+Result<void> Running::start(io::FileLock lock) {
+  lock_ = std::move(lock);
   FS_TRY(store, GateStore::open(gateway_state_path(settings_.state_dir, settings_.name)));
-  for (const auto& listener : settings_.listeners) FS_CHECK(add(listener, store.find(listener.resource), protocols));
+  for (std::size_t i = 0; i < settings_.listeners.size(); ++i) add(i, store.find(settings_.listeners[i].resource));
+  const auto unfinished = [before = predecessor_]() -> Result<void> {
+    if (!before || !before->alive()) return {};
+    before->hurry();
+    return fail(Code::refused, "the process before this one still finishes its sessions, and has been told to end them");
+  };
   commands_ = std::make_unique<Commands>(plane_->context, plane_->gates, std::move(store),
-                                         GatewayAck{settings_.name, incarnation_});
+                                         GatewayAck{settings_.name, incarnation_}, unfinished);
   work_.emplace(plane_->context.get_executor());
   for (const auto& listener : plane_->listeners) listener->start();
   thread_ = std::thread([this] { plane_->context.run(); });
   FS_TRY(control, io::RpcServer::listen(gateway_socket_path(settings_.state_dir, settings_.name),
                                         [this](const nlohmann::json& request) { return commands_->handle(request); }));
   control_ = std::move(control);
+  FS_TRY(handoff, HandoffServer::listen(handoff_socket_path(settings_.state_dir, settings_.name),
+                                        {[this] { return offer(); }, [this] { return give_up(); }, [this] { hurry(); }}));
+  handoff_ = std::move(handoff);
   return {};
+}
+
+std::vector<Handed> Running::offer() {
+  std::vector<Handed> out;
+  on_loop([&] {
+    for (std::size_t i = 0; i < settings_.listeners.size(); ++i)
+      out.push_back({settings_.listeners[i].resource, plane_->listeners[i]->native()});
+  });
+  return out;
+}
+
+Result<void> Running::give_up() {
+  FS_CHECK(commands_->retire());
+  control_.reset();
+  on_loop([&] {
+    for (const auto& listener : plane_->listeners) listener->stop_accepting();
+    for (const auto& protocol : plane_->protocols) protocol->retire();
+  });
+  // The state file is the successor's from here on.
+  lock_.reset();
+  const std::lock_guard lock(mutex_);
+  handed_over_ = true;
+  changed_.notify_all();
+  return {};
+}
+
+void Running::hurry() {
+  const std::lock_guard lock(mutex_);
+  hurried_ = true;
+  changed_.notify_all();
+}
+
+void Running::wait(std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, stop, [this] { return handed_over_; });
+  if (!handed_over_) return;
+  log::info("gateway {}: another process has taken over; {} ms for the sessions that are left", settings_.name,
+            settings_.retire_timeout.count());
+  const auto until = std::chrono::steady_clock::now() + settings_.retire_timeout;
+  const auto ended = [this] {
+    std::size_t left = 0;
+    on_loop([&] { left = plane_->sessions(); });
+    return left == 0;
+  };
+  while (!stop.stop_requested() && !hurried_ && std::chrono::steady_clock::now() < until) {
+    lock.unlock();
+    const bool done = ended();
+    lock.lock();
+    if (done) return;
+    changed_.wait_for(lock, stop, kLook, [this] { return hurried_; });
+  }
 }
 
 Endpoint Running::endpoint(const ResourceId& resource) const {
@@ -165,6 +271,7 @@ bool Running::wait_for_sessions(Millis timeout) {
 }
 
 Running::~Running() {
+  if (handoff_) handoff_->stop();
   if (!thread_.joinable()) return;
   on_loop([&] {
     for (const auto& listener : plane_->listeners) listener->stop_accepting();
@@ -194,19 +301,34 @@ Running::~Running() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(GatewaySettings settings, const ProtocolFactory& protocols) {
   FS_CHECK(io::make_directory(settings.state_dir));
-  FS_TRY(lock, io::FileLock::take(fmt::format("{}/gateway-{}.lock", settings.state_dir, settings.name)));
-  auto gateway = std::make_unique<Running>(std::move(settings), std::move(lock));
-  FS_CHECK(gateway->start(protocols));
+  const auto lock_path = fmt::format("{}/gateway-{}.lock", settings.state_dir, settings.name);
+  std::shared_ptr<Predecessor> predecessor;
+  if (settings.take_over) {
+    FS_TRY(found, Predecessor::find(handoff_socket_path(settings.state_dir, settings.name)));
+    predecessor = std::move(found);
+  }
+  const auto gateway_name = settings.name;
+  std::optional<io::FileLock> lock;
+  if (!predecessor) {
+    FS_TRY(taken, io::FileLock::take(lock_path));
+    lock = std::move(taken);
+  }
+  auto gateway = std::make_unique<Running>(std::move(settings), predecessor);
+  FS_CHECK(gateway->prepare(protocols));
+  if (predecessor) {
+    FS_CHECK(predecessor->ready());
+    FS_TRY(taken, io::FileLock::take(lock_path));
+    lock = std::move(taken);
+    log::info("gateway {}: has taken over from the process before it", gateway_name);
+  }
+  FS_CHECK(gateway->start(std::move(*lock)));
   return std::unique_ptr<Gateway>(std::move(gateway));
 }
 
 Result<void> Gateway::run(GatewaySettings settings, const ProtocolFactory& protocols, std::stop_token stop) {
   raise_descriptor_limit();
   FS_TRY(gateway, start(std::move(settings), protocols));
-  std::mutex mutex;
-  std::condition_variable_any asked;
-  std::unique_lock lock(mutex);
-  asked.wait(lock, stop, [] { return false; });
+  gateway->wait(std::move(stop));
   return {};
 }
 

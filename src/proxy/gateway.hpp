@@ -25,6 +25,11 @@ struct GatewaySettings {
   std::vector<ListenerSettings> listeners;
   // At shutdown sessions may finish their work for this long; then they are cut.
   Millis drain_timeout{5000};
+  // Take the listening sockets of the process that runs under this name, which then finishes its sessions. Where none
+  // runs it is a start like any other.
+  bool take_over = false;
+  // How long sessions may go on after another process has taken over.
+  Millis retire_timeout{60'000};
 };
 
 // What a kind brings. Called once per listener, before the first client.
@@ -36,13 +41,14 @@ class Gateway {
   // Listens and serves when it returns. Errors: conflict (another gateway of this name runs), corrupt (state file),
   // io (cannot listen), invalid (settings).
   static Result<std::unique_ptr<Gateway>> start(GatewaySettings settings, const ProtocolFactory& protocols);
-  // For a process that is a gateway: raises its limit of open files, start(), then blocks until `stop` is requested,
-  // then shuts down cleanly.
+  // For a process that is a gateway: raises its limit of open files, start(), wait(), then shuts down cleanly.
   static Result<void> run(GatewaySettings settings, const ProtocolFactory& protocols, std::stop_token stop);
 
   // Stops accepting, lets work in flight finish within drain_timeout, ends the rest.
   virtual ~Gateway() = default;
 
+  // Until `stop` is requested, or another process has taken over and the last session has ended or its time is up.
+  virtual void wait(std::stop_token stop) = 0;
   virtual const std::string& incarnation() const = 0;
   // Where it really listens: a configured port 0 is any free one. Port 0 for an unknown resource.
   virtual Endpoint endpoint(const ResourceId& resource) const = 0;

@@ -1,6 +1,7 @@
 #include "proxy/listener.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -11,7 +12,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
+#include "io/wait.hpp"
 
 namespace foreshadow::proxy {
 
@@ -24,25 +27,33 @@ constexpr int kBacklog = 4096;
 constexpr auto kAcceptRetry = std::chrono::milliseconds(50);
 }  // namespace
 
-Listener::Listener(asio::io_context& context, const ListenerSettings& settings, Gate& gate, Protocol& protocol)
-    : context_(context), settings_(settings), gate_(gate), protocol_(protocol), acceptor_(context) {}
-
-Result<void> Listener::open() {
+Result<io::Fd> listen_at(const ListenerSettings& settings) {
   boost::system::error_code error;
-  const auto& host = settings_.listen.host;
+  const auto& host = settings.listen.host;
   const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
-  if (error) return fail(Code::invalid, fmt::format("{}: listen: '{}' is not an IP address", settings_.resource, host));
-  const tcp::endpoint endpoint(address, settings_.listen.port);
-  acceptor_.open(endpoint.protocol(), error);
+  if (error) return fail(Code::invalid, fmt::format("{}: listen: '{}' is not an IP address", settings.resource, host));
+  const tcp::endpoint at(address, settings.listen.port);
+  io::Fd socket(::socket(at.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   // A gateway that was killed must be back at once, although its last connections linger in TIME_WAIT.
-  if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor_.bind(endpoint, error);
-  if (!error) acceptor_.listen(kBacklog, error);
-  if (error)
-    return fail(Code::io, fmt::format("{}: cannot listen at {}: {}", settings_.resource, settings_.listen.text(),
-                                      error.message()));
+  const int yes = 1;
+  if (!socket || ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+      ::bind(socket.get(), at.data(), static_cast<socklen_t>(at.size())) != 0 || ::listen(socket.get(), kBacklog) != 0)
+    return fail(Code::io, io::errno_text(fmt::format("{}: cannot listen at {}", settings.resource, settings.listen.text())));
+  return socket;
+}
+
+Listener::Listener(asio::io_context& context, const ListenerSettings& settings, io::Fd socket, Gate& gate,
+                   Protocol& protocol)
+    : context_(context), settings_(settings), gate_(gate), protocol_(protocol), acceptor_(context) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const bool known = ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  const bool six = known && address.ss_family == AF_INET6;
+  boost::system::error_code error;
+  acceptor_.assign(six ? tcp::v6() : tcp::v4(), socket.get(), error);
+  FS_ASSERT(known && !error);
+  static_cast<void>(socket.release());
   endpoint_ = acceptor_.local_endpoint();
-  return {};
 }
 
 void Listener::start() { asio::co_spawn(context_, accept(), asio::detached); }

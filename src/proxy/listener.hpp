@@ -7,19 +7,25 @@
 #include <list>
 #include <memory>
 
+#include "io/fd.hpp"
 #include "proxy/gate.hpp"
 #include "proxy/protocol.hpp"
 #include "proxy/settings.hpp"
 
 namespace foreshadow::proxy {
 
-// Lives on the gateway's thread, apart from open(). Gate and protocol outlive it.
+// Binds and listens. Errors: invalid (not an address), io (in use, not allowed).
+Result<io::Fd> listen_at(const ListenerSettings& settings);
+
+// Lives on the gateway's thread, apart from its construction. Gate and protocol outlive it.
 class Listener {
  public:
-  Listener(boost::asio::io_context& context, const ListenerSettings& settings, Gate& gate, Protocol& protocol);
-  // Binds and listens. Errors: invalid (not an address), io (in use, not allowed).
-  Result<void> open();
+  // `socket` listens already: made by listen_at(), here or in the process before this one.
+  Listener(boost::asio::io_context& context, const ListenerSettings& settings, io::Fd socket, Gate& gate,
+           Protocol& protocol);
   void start();
+  // For the process that comes after this one; -1 once stopped.
+  int native() { return acceptor_.is_open() ? acceptor_.native_handle() : -1; }
   // Accepts no more; sessions go on.
   void stop_accepting();
   void cancel_sessions();

@@ -17,6 +17,9 @@ class Protocol {
   // Serves one client connection to its end. Never throws. At the end of a shutdown it is cancelled (asio's terminal
   // cancellation) and must then end soon.
   virtual boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket client, Gate& gate) = 0;
+  // Another process takes the new clients: end each session at the next point where its client expects that it may end,
+  // and none before. stop() follows.
+  virtual void retire() {}
   // The gateway stops: end idle sessions now, busy ones after their unit of work. Whoever is left is cancelled later.
   virtual void stop() {}
 };

@@ -144,6 +144,28 @@ TEST_F(SupervisorTest, AKilledRoleIsBackAndTheOthersNeverNoticed) {
   EXPECT_TRUE(alive(agent));
 }
 
+TEST_F(SupervisorTest, AnUpgradeReplacesTheGatewayOnly) {
+  start();
+  const auto gateway = pid_of("gateway-edge"), controller = pid_of("controller");
+  const auto incarnation = [&] {
+    const auto answer = io::rpc_call((dir_ / "state/gateway-edge.sock").string(), {{"verb", "ping"}}, Millis{500});
+    return answer ? answer->value("incarnation", "") : std::string();
+  };
+  const auto before = incarnation();
+  ASSERT_FALSE(before.empty());
+  ::kill(supervisor_, SIGUSR2);
+  EXPECT_TRUE(eventually([&] { return !incarnation().empty() && incarnation() != before; }));
+  EXPECT_TRUE(eventually([&] { return !alive(gateway); })) << "nobody was connected, so nothing keeps it";
+  EXPECT_NE(pid_of("gateway-edge"), gateway);
+  EXPECT_EQ(pid_of("controller"), controller);
+  // And again, by the process that took over.
+  const auto second = pid_of("gateway-edge");
+  ::kill(supervisor_, SIGUSR2);
+  EXPECT_TRUE(eventually([&] { return !alive(second); }));
+  ::kill(supervisor_, SIGTERM);
+  EXPECT_EQ(finish(), 0);
+}
+
 TEST_F(SupervisorTest, NoRoleOutlivesAKilledSupervisor) {
   start();
   const auto controller = pid_of("controller"), gateway = pid_of("gateway-edge"), agent = pid_of("agent-local");

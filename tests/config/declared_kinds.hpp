@@ -27,6 +27,7 @@ class DeclaredKind final : public kinds::Kind {
   }
   std::vector<std::string> conditions() const override {
     if (name_ == "postgres") return {"application_name", "user", "database"};
+    if (name_ == "tcp") return {};
     return {"method", "path", "header"};
   }
   std::vector<kinds::OptionInfo> segment_options() const override {

@@ -408,5 +408,119 @@ TEST_F(KilledGatewayTest, AReleaseOutlivesTheProcess) {
   EXPECT_EQ(report().hold, HoldState::open);
 }
 
+// --- one process takes over from another -------------------------------------------------------------------------------
+
+struct TakeOverTest : GatewayTest {
+  std::unique_ptr<Gateway> take_over() {
+    auto next = settings();
+    next.take_over = true;
+    auto gateway = Gateway::start(next, protocol);
+    EXPECT_TRUE(gateway) << gateway.error().what;
+    return gateway ? std::move(*gateway) : nullptr;
+  }
+};
+
+TEST_F(TakeOverTest, NobodyIsRefusedAndStateGoesAlong) {
+  auto first = start();
+  ASSERT_TRUE(apply(table(0, 1, 1.0)));
+  std::atomic<bool> stop = false;
+  std::atomic<int> refused = 0, done = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i)
+    clients.emplace_back([&] {
+      while (!stop) {
+        const Client client(port);
+        refused += !client.connected() || client.ask() != 'b';
+        ++done;
+      }
+    });
+  for (int i = 0; i < 5; ++i) {
+    const int before = done;
+    ASSERT_TRUE(until([&] { return done >= before + 20; }));
+    auto second = take_over();
+    ASSERT_TRUE(second);
+    EXPECT_EQ(call({{"verb", "ping"}})->get<GatewayAck>().incarnation, second->incarnation());
+    EXPECT_EQ(report().version, 1u) << "the table went along";
+    first->wait({});
+    first = std::move(second);
+  }
+  const int before = done;
+  EXPECT_TRUE(until([&] { return done >= before + 20; }));
+  stop = true;
+  for (auto& client : clients) client.join();
+  EXPECT_EQ(refused, 0) << "of " << done;
+}
+
+TEST_F(TakeOverTest, AHoldWaitsForWhatTheOldProcessStillDoes) {
+  auto first = start();
+  const Client busy(port);
+  busy.send('w');
+  ASSERT_TRUE(until([&] { return report().in_flight == 1; }));
+  const auto second = take_over();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(hold(1).error().code, Code::refused) << "its work could write to the old side behind the seal";
+  std::thread old([&] {
+    // Told to hurry by the refused hold: it ends long before its time, with its session.
+    first->wait({});
+    first.reset();
+  });
+  busy.send('x');
+  EXPECT_EQ(busy.receive(), 'a') << "what was under way is finished";
+  old.join();
+  EXPECT_TRUE(until([&] { return hold(1).has_value(); }));
+}
+
+TEST_F(TakeOverTest, IsRefusedDuringAHoldAndAfterASealAndTheOldOneServesOn) {
+  const auto first = start();
+  const auto held = hold(1);
+  ASSERT_TRUE(held);
+  auto next = settings();
+  next.take_over = true;
+  const auto during = Gateway::start(next, protocol);
+  ASSERT_FALSE(during);
+  EXPECT_EQ(during.error().code, Code::refused) << during.error().what;
+  ASSERT_TRUE(seal(1, first->incarnation()));
+  EXPECT_FALSE(Gateway::start(next, protocol));
+  auto moved = table(1, 1);
+  moved.current = instance("b", 9002);
+  moved.other.reset();
+  ASSERT_TRUE(apply(moved));
+  const Client client(port);
+  EXPECT_EQ(client.ask(), 'b');
+}
+
+TEST_F(TakeOverTest, ANewProcessThatCannotStartChangesNothing) {
+  const auto first = start();
+  auto next = settings();
+  next.take_over = true;
+  const auto failed = Gateway::start(next, [](const ListenerSettings&, asio::any_io_executor) {
+    return Result<std::unique_ptr<Protocol>>(fail(Code::invalid, "a certificate is missing"));
+  });
+  ASSERT_FALSE(failed);
+  const Client client(port);
+  EXPECT_EQ(client.ask(), 'a');
+  EXPECT_TRUE(apply(table(0, 1)));
+  const auto second = take_over();
+  EXPECT_TRUE(second) << "the next attempt is as good as the first";
+}
+
+TEST_F(TakeOverTest, WithoutAPredecessorItIsAStartLikeAnyOther) {
+  const auto only = take_over();
+  ASSERT_TRUE(only);
+  port = only->endpoint("shop").port;
+  const Client client(port);
+  EXPECT_EQ(client.ask(), 'a');
+}
+
+TEST_F(TakeOverTest, AnotherListenAddressIsOpenedAfresh) {
+  const auto first = start();
+  auto next = settings();
+  next.take_over = true;
+  next.listeners[0].listen.host = "127.0.0.2";
+  const auto second = Gateway::start(next, protocol);
+  ASSERT_TRUE(second) << second.error().what;
+  EXPECT_EQ((*second)->endpoint("shop").host, "127.0.0.2");
+}
+
 }  // namespace
 }  // namespace foreshadow::proxy

@@ -40,6 +40,7 @@ class HttpProtocol final : public proxy::Protocol {
       log::error("{}: a session ended badly: {}", core_->settings.resource, e.what());
     }
   }
+  void retire() override { core_->watchdog->retire(); }
   void stop() override { core_->watchdog->stop(); }
 
  private:

@@ -64,7 +64,7 @@ class Session final : private Link {
   const std::shared_ptr<Core> core_;
   Conn& client_;
   asio::any_io_executor executor_;
-  Watch stop_;      // always idle: expires when the gateway stops
+  Watch stop_;      // always idle: expires when the gateway stops or retires
   Watch patience_;  // with the client's next step
   enum class Awaited { nothing, block, request } awaited_ = Awaited::nothing;
   // Never expire by themselves: cancelling them wakes who waits.
@@ -82,7 +82,8 @@ awaitable<void> Session::run() {
   // Everything here ends by itself when told to, and in an order that cannot be left to unwinding.
   co_await asio::this_coro::throw_if_cancelled(false);
   stop_.set_idle(true);
-  if (core_->watchdog->stopping()) leave();
+  stop_.set_tells();
+  if (core_->watchdog->ending()) leave();
   client_.watch().disarm();
   spawn(write(), end_writer_.slot(), [] {});
   co_await read();

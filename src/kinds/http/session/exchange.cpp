@@ -149,7 +149,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   const bool chunked = to_client.kind == BodyKind::chunked;
   Relayed relayed;
   relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
-                 !unread_body_ && !core_->watchdog->stopping();
+                 !unread_body_ && !core_->watchdog->ending();
   const auto cookie = new_cookie(*core_, gate_, arrival_, request, answer_.head);
   out_.clear();
   append_response(out_, head, connection,

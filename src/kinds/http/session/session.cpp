@@ -145,7 +145,7 @@ awaitable<bool> Session::read_ahead(Request& request, BodyReader& body) {
 
 awaitable<bool> Session::answer(const Request* request, int status, std::string_view text, bool close,
                                 bool retry_soon) {
-  close = close || core_->watchdog->stopping() || (request && !persistent(request->connection, request->head.minor));
+  close = close || core_->watchdog->ending() || (request && !persistent(request->connection, request->head.minor));
   out_.clear();
   const auto date = date_now();
   append_own_answer(out_, {.status = status,

@@ -55,13 +55,22 @@ void Watchdog::run() {
   });
 }
 
-void Watchdog::stop() {
-  stopping_ = true;
+void Watchdog::expire_all(bool Watch::* those) {
   for (cursor_ = first_; cursor_;) {
     auto& watch = *cursor_;
     cursor_ = watch.next_;
-    if (watch.idle_ && !watch.expired_) watch.expire();
+    if (watch.*those && !watch.expired_) watch.expire();
   }
+}
+
+void Watchdog::stop() {
+  stopping_ = true;
+  expire_all(&Watch::idle_);
+}
+
+void Watchdog::retire() {
+  retiring_ = true;
+  expire_all(&Watch::tells_);
 }
 
 }  // namespace foreshadow::kinds::http

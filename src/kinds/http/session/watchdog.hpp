@@ -30,6 +30,8 @@ class Watch {
   bool expired() const { return expired_; }
   // Nothing is lost if this connection is ended now: stop() ends it at once.
   void set_idle(bool idle) { idle_ = idle; }
+  // Its expiry tells the other side before anything ends, as GOAWAY does: retire() expires it too.
+  void set_tells() { tells_ = true; }
 
  private:
   friend class Watchdog;
@@ -39,6 +41,7 @@ class Watch {
   Steady::time_point until_ = Steady::time_point::max();
   bool expired_ = false;
   bool idle_ = false;
+  bool tells_ = false;
   Watch* next_ = nullptr;
   Watch* previous_ = nullptr;
 };
@@ -53,17 +56,23 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   // Expires every idle connection now, and from now on as soon as it becomes idle.
   void stop();
   bool stopping() const { return stopping_; }
+  // Idle connections stay until their clients have heard that they end: a bare end would meet a request on its way.
+  void retire();
+  // No answer from now on promises another on the same connection.
+  bool ending() const { return stopping_ || retiring_; }
 
  private:
   friend class Watch;
   void add(Watch& watch);
   void remove(Watch& watch);
   void run();
+  void expire_all(bool Watch::* those);
   boost::asio::steady_timer timer_;
   Watch* first_ = nullptr;
   Watch* cursor_ = nullptr;  // the next one a sweep will look at
   bool running_ = false;
   bool stopping_ = false;
+  bool retiring_ = false;
 };
 
 }  // namespace foreshadow::kinds::http
