@@ -63,7 +63,8 @@ asio::awaitable<void> Listener::accept() {
   bool complained = false;
   while (accepting_) {
     auto [error, client] = co_await acceptor_.async_accept(asio::as_tuple(asio::use_awaitable));
-    if (!accepting_) break;
+    // One that was accepted in the moment in which we stopped is ours all the same: nobody else will serve it.
+    if (error && !accepting_) break;
     if (error == asio::error::connection_aborted) continue;
     if (error) {
       if (!complained) log::error("{}: cannot accept: {}", settings_.resource, error.message());

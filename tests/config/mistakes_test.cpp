@@ -163,7 +163,7 @@ TEST(Mistakes, StreamsCannotBeToldApart) {
       "f.yaml", "/etc/foreshadow", kinds);
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().what,
-            "f.yaml:8:44: match: work of kind tcp cannot be told apart; remove it, and keep one segment");
+            "f.yaml:8:42: match: work of kind tcp cannot be told apart; remove it, and keep one segment");
 }
 
 TEST(Mistakes, AddressesThatClash) {

@@ -59,15 +59,19 @@ inline RouteTable table_of(std::uint64_t epoch, std::uint64_t version, const Ins
 
 class Edge {
  public:
+  static io::Fd listen(const proxy::ListenerSettings& settings) {
+    auto socket = proxy::listen_at(settings);
+    if (!socket) throw std::runtime_error(socket.error().what);
+    return std::move(*socket);
+  }
   explicit Edge(proxy::ListenerSettings settings)
       : settings_(std::move(settings)),
         gate_(std::make_unique<proxy::GateImpl>(
             context_.get_executor(),
             proxy::GateSettings{settings_.resource, settings_.segments, settings_.primary, 1000, 7})),
         protocol_(kinds::make_postgres_protocol(settings_, context_.get_executor())),
-        listener_(std::make_unique<proxy::Listener>(context_, settings_, *gate_, *protocol_)),
+        listener_(std::make_unique<proxy::Listener>(context_, settings_, listen(settings_), *gate_, *protocol_)),
         work_(context_.get_executor()) {
-    if (const auto open = listener_->open(); !open) throw std::runtime_error(open.error().what);
     listener_->start();
     thread_ = std::thread([this] { context_.run(); });
   }
