@@ -1,5 +1,9 @@
 """Every header of src/ compiles alone, included first and twice: nobody needs to know what to include before it.
 
+A header that its own .cpp includes before anything else is left to the build, which proves it each time. Where a library
+is built with a precompiled header that proves less: there headers are compiled on top of the same one, which is what makes
+it affordable, and what they use of Boost.Asio they must include, seen from the text.
+
 A header that passed is not compiled again until it, a header of ours below it, or the command changes; what passed is
 kept in a JSON file of the build directory.
 """
@@ -11,9 +15,12 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 from source import Finding, files, includes, read
 
+PCH = re.compile(r"\bPCH\s+\$\{PROJECT_SOURCE_DIR\}/(\S+\.hpp)")
+ASIO = re.compile(r"^[^/]*\basio::", re.MULTILINE)
 ERROR = re.compile(r"^([^\s:][^:]*):(\d+):\d+: (?:fatal )?error: (.*)$", re.MULTILINE)
 
 
@@ -50,6 +57,39 @@ class Digests:
         return whole.hexdigest()
 
 
+def precompiled(root, name):
+    """The precompiled header of the library that `name` belongs to, or None."""
+    folder = pathlib.Path("src") / pathlib.Path(name).parent
+    while folder != pathlib.Path("src"):
+        lists = pathlib.Path(root) / folder / "CMakeLists.txt"
+        if lists.is_file():
+            found = PCH.search(lists.read_text())
+            return found and found.group(1)
+        folder = folder.parent
+    return None
+
+
+def proven_by_build(root, name):
+    unit = pathlib.Path(root) / "src" / pathlib.Path(name).with_suffix(".cpp")
+    if not unit.is_file():
+        return False
+    first = next((include for _, include, _ in includes(unit.read_text())), None)
+    text = read(root, pathlib.Path("src") / name)
+    return first == name and "#pragma once" in text
+
+
+def names_asio_without_it(root, digests, name):
+    text = read(root, pathlib.Path("src") / name)
+    if not ASIO.search(text):
+        return False
+    reached = (read(root, pathlib.Path("src") / one) for one in digests.reach(name))
+    return not any(include.startswith("boost/asio") for one in reached for _, include, _ in includes(one))
+
+
+def precompile(root, compiler, flags, header, into):
+    subprocess.run([compiler, *flags, "-x", "c++-header", header, "-o", into], cwd=root, check=True)
+
+
 def compile_alone(root, compiler, flags, name):
     unit = f'#include "{name}"\n#include "{name}"\n'
     done = subprocess.run([compiler, *flags, "-fsyntax-only", "-x", "c++", "-"], input=unit, text=True, cwd=root,
@@ -78,8 +118,25 @@ def check(root, compiler="clang++-19", flags=(), cache=None, jobs=None):
     stale = [name for name in names if passed.get(name) != wanted[name]]
     findings = []
     try:
-        with concurrent.futures.ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-            results = pool.map(lambda name: compile_alone(root, compiler, flags, name), stale)
+        with tempfile.TemporaryDirectory() as scratch, \
+                concurrent.futures.ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+            shared = {}
+            for name in stale:
+                header = precompiled(root, name)
+                if header and header not in shared:
+                    shared[header] = os.path.join(scratch, f"{len(shared)}.pch")
+                    precompile(root, compiler, flags, header, shared[header])
+
+            def look(name):
+                header = precompiled(root, name)
+                if not header and proven_by_build(root, name):
+                    return None
+                if header and names_asio_without_it(root, digests, name):
+                    return Finding(f"src/{name}", 1, "uses Boost.Asio, and nothing that it includes does",
+                                   "Include what it uses")
+                return compile_alone(root, compiler, [*flags, *(["-include-pch", shared[header]] if header else [])], name)
+
+            results = pool.map(look, stale)
             for name, finding in zip(stale, results):
                 if finding:
                     findings.append(finding)

@@ -186,6 +186,22 @@ class Headers(Tree):
         self.write("src/base/twice.hpp", "struct A {};\n")
         self.assert_one(self.findings(headers), "src/base/twice.hpp:1", "redefinition")
 
+    def test_what_the_build_proves_is_not_compiled_again(self):
+        self.write("src/base/bad.hpp", "#pragma once\n\ninline std::string f() { return {}; }\n")
+        self.write("src/base/bad.cpp", '#include "base/bad.hpp"\n')
+        self.assertEqual(self.findings(headers), [])
+        self.write("src/base/bad.cpp", '#include <string>\n\n#include "base/bad.hpp"\n')
+        self.assert_one(self.findings(headers), "src/base/bad.hpp:3", "does not compile alone")
+
+    def test_a_precompiled_header_proves_nothing_about_asio(self):
+        self.write("src/proxy/CMakeLists.txt", "foreshadow_library(proxy PCH ${PROJECT_SOURCE_DIR}/src/proxy/pch.hpp)\n")
+        self.write("src/proxy/pch.hpp", "#pragma once\nnamespace asio { using any = int; }\n")
+        self.write("src/proxy/x.hpp", "#pragma once\ninline asio::any f() { return 0; }\n")
+        self.write("src/proxy/x.cpp", '#include "proxy/x.hpp"\n')
+        self.assert_one(self.findings(headers), "src/proxy/x.hpp:1", "uses Boost.Asio")
+        self.write("src/proxy/x.hpp", "#pragma once\n#include <string>\ninline std::strin f() { return {}; }\n")
+        self.assert_one(self.findings(headers), "src/proxy/x.hpp:3", "does not compile alone")
+
     def test_a_change_below_is_seen_through_the_cache(self):
         self.write("src/base/low.hpp", "#pragma once\nusing Low = int;\n")
         self.write("src/base/high.hpp", '#pragma once\n#include "base/low.hpp"\ninline Low f() { return 0; }\n')
