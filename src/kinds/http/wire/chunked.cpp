@@ -42,7 +42,7 @@ bool may_be_trailer(std::string_view name) {
                                 "expect",
                                 "max-forwards",
                                 "foreshadow-mirror"})
-    if (equals_lower(name, forbidden)) return false;
+    if (equals_lower_loosely(name, forbidden)) return false;
   return true;
 }
 
