@@ -16,6 +16,8 @@ need_packages $PACKAGES_TEST
 sanitizer_environment
 source tools/terraform.sh
 attempt terraform need_terraform
+source tools/llhttp.sh
+[[ -n ${FORESHADOW_LLHTTP:-} ]] || attempt llhttp need_llhttp
 
 attempt build-dev build dev -k 0
 [[ -z $filter ]] && attempt build-release build release -k 0 foreshadow examples/all
