@@ -10,13 +10,18 @@ namespace {
 
 Witnessed fault(const std::string& what) { return {.state = Witnessed::State::fault, .fault = what}; }
 
-// As the most forgiving parser would read a name: letters alone, in lower case.
-std::string letters_of(std::string_view name) {
-  std::string letters;
-  for (const char c : name)
-    if (std::isalpha(static_cast<unsigned char>(c)))
-      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return letters;
+// As a forgiving parser would read a name: without what is no character of a token, in any case, and, as services
+// behind CGI do, with '_' for '-'.
+std::string forgiven(std::string_view name) {
+  std::string plain;
+  for (const char c : name) {
+    const auto u = static_cast<unsigned char>(c);
+    if (c == '_' || c == '-')
+      plain += '-';
+    else if (u > ' ' && u < 0x7f && std::string_view("\"(),/:;<=>?@[\\]{}").find(c) == std::string_view::npos)
+      plain += static_cast<char>(std::tolower(u));
+  }
+  return plain;
 }
 
 // Takes the next line off `in` without its CRLF; false if it is not there yet.
@@ -54,8 +59,8 @@ Witnessed read_chunks(std::string_view in, std::size_t before, Witnessed request
     if (!take_line(in, line)) return {};
     if (line.empty()) break;
     if (has_control(line)) return fault("control character in a trailer");
-    const auto name = letters_of(line.substr(0, line.find(':')));
-    if (name == "contentlength" || name == "transferencoding" || name == "host") return fault("trailer " + name);
+    const auto name = forgiven(line.substr(0, line.find(':')));
+    if (name == "content-length" || name == "transfer-encoding" || name == "host") return fault("trailer " + name);
   }
   request.bytes = before + all - in.size();
   request.state = Witnessed::State::whole;
@@ -84,9 +89,9 @@ Witnessed witness_request(std::string_view bytes) {
     const auto colon = line.find(": ");
     if (colon == std::string_view::npos) return fault("field '" + std::string(line) + "'");
     const auto name = line.substr(0, colon), value = line.substr(colon + 2);
-    const auto letters = letters_of(name);
-    if (letters == "host") ++hosts;
-    if (letters != "contentlength" && letters != "transferencoding") continue;
+    const auto plain = forgiven(name);
+    if (plain == "host") ++hosts;
+    if (plain != "content-length" && plain != "transfer-encoding") continue;
     ++framings;
     if (name == "Transfer-Encoding" && value == "chunked") {
       chunked = true;
