@@ -9,8 +9,8 @@
 
 namespace foreshadow::kinds::http {
 
-// What may stand between a chunk's size and its line's end (RFC 9112, section 7.1.1), a character at a time. Its content
-// is dropped, but its grammar is kept to: where a quoted string ends is where two parsers part.
+// What may stand between a chunk's size and its line's end (RFC 9112, section 7.1.1), a character at a time. Its
+// content is dropped, but its grammar is kept to: where a quoted string ends is where two parsers part.
 class ChunkExtensions {
  public:
   // False: `c` cannot stand here.
