@@ -75,13 +75,13 @@ trap 'stop_step; exit 143' TERM
 readonly PACKAGES_RUN="clang-19 lld-19 cmake ninja-build ccache libboost1.81-dev libexpected-dev libyaml-cpp-dev libcli11-dev
   libfmt-dev libspdlog-dev libsqlite3-dev libpq-dev libssl-dev libnghttp2-dev nlohmann-json3-dev libgtest-dev libgmock-dev postgresql-15
   python3 iproute2 util-linux procps"
-# The sanitizers' runtime and the symbolizer that makes their reports readable.
-readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates nghttp2-client curl"
+# The sanitizers' runtime, the symbolizer that makes their reports readable, and varnishtest.
+readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates nghttp2-client curl varnish"
 readonly PACKAGES_LINT="clang-format-19 clang-tidy-19"
 # What one benchmark alone needs: PACKAGES_BENCH_<NAME>, installed by `./dev bench NAME` only.
 readonly PACKAGES_BENCH_GATEWAY="haproxy nginx python3-venv"
-# Packages among those above that would start as services, now and at every boot.
-readonly PACKAGES_WITH_SERVICE="haproxy nginx"
+# Packages among those above that would start as services, now and at every boot: package:service.
+readonly SERVICES_OF_PACKAGES="haproxy:haproxy nginx:nginx varnish:varnish varnish:varnishncsa"
 
 missing_packages() {
   command -v dpkg-query >/dev/null || die "packages are installed with apt, on Debian 12; install these another way: $*"
@@ -117,8 +117,8 @@ install_packages() (
     as_root chmod 755 "$policy"
   fi
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || return
-  for name in $PACKAGES_WITH_SERVICE; do
-    [[ " $* " != *" $name "* ]] || as_root update-rc.d "$name" disable || return
+  for service in $SERVICES_OF_PACKAGES; do
+    [[ " $* " != *" ${service%:*} "* ]] || as_root update-rc.d "${service#*:}" disable || return
   done
 )
 

@@ -18,6 +18,8 @@ source tools/terraform.sh
 attempt terraform need_terraform
 source tools/h2spec.sh
 [[ -n ${FORESHADOW_H2SPEC:-} ]] || attempt h2spec need_h2spec
+source tools/llhttp.sh
+[[ -n ${FORESHADOW_LLHTTP:-} ]] || attempt llhttp need_llhttp
 
 attempt build-dev build dev -k 0
 [[ -z $filter ]] && attempt build-release build release -k 0 foreshadow examples/all

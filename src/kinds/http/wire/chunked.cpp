@@ -43,8 +43,58 @@ bool may_be_trailer(std::string_view name) {
                                 "expect",
                                 "max-forwards",
                                 "foreshadow-mirror"})
-    if (equals_lower(name, forbidden)) return false;
+    if (equals_lower_loosely(name, forbidden)) return false;
   return true;
+}
+
+}  // namespace
+
+bool ChunkExtensions::take(char c) {
+  const bool space = c == ' ' || c == '\t';
+  // Every state but those of a quoted string: where `c` leads if it separates, else nothing.
+  const auto separated = [&](bool equals_too, At on_space) {
+    if (c == ';')
+      at_ = At::name_first;
+    else if (c == '=' && equals_too)
+      at_ = At::value_first;
+    else if (space)
+      at_ = on_space;
+    else
+      return false;
+    return true;
+  };
+  switch (at_) {
+    case At::before:
+      return separated(false, At::before);
+    case At::name_first:
+    case At::value_first:
+      if (space) return true;
+      if (c == '"' && at_ == At::value_first) {
+        at_ = At::quoted;
+        return true;
+      }
+      at_ = at_ == At::name_first ? At::name : At::value;
+      return is_token_char(c);
+    case At::name:
+      return is_token_char(c) || separated(true, At::after_name);
+    case At::after_name:
+      return separated(true, At::after_name);
+    case At::value:
+      return is_token_char(c) || separated(false, At::after_value);
+    case At::closed:
+    case At::after_value:
+      return separated(false, At::after_value);
+    case At::quoted:
+      if (c == '"')
+        at_ = At::closed;
+      else if (c == '\\')
+        at_ = At::escaped;
+      return is_value_char(c);
+    case At::escaped:
+      at_ = At::quoted;
+      return is_value_char(c);
+  }
+  return false;
 }
 
 ChunkedDecoder::Step ChunkedDecoder::refuse(const char* why) {
@@ -77,8 +127,9 @@ ChunkedDecoder::Step ChunkedDecoder::step(std::string_view in) {
           at_ = At::size_lf;
         } else if (c == ';' || c == ' ' || c == '\t') {
           at_ = At::extension;
-          // Whitespace may stand before ';' only.
-          awaits_semicolon_ = c != ';';
+          extensions_ = {};
+          // The extensions begin with it.
+          continue;
         } else {
           return refuse("malformed chunk size");
         }
@@ -87,16 +138,13 @@ ChunkedDecoder::Step ChunkedDecoder::step(std::string_view in) {
       }
       case At::extension:
         if (c == '\r') {
-          if (awaits_semicolon_) return refuse("malformed chunk size");
+          if (!extensions_.whole()) return refuse("malformed chunk extension");
           at_ = At::size_lf;
-        } else if (awaits_semicolon_ && c != ' ' && c != '\t' && c != ';') {
-          return refuse("malformed chunk size");
-        } else if (!is_value_char(c)) {
-          return refuse("control character in a chunk extension");
+        } else if (!extensions_.take(c)) {
+          return refuse("malformed chunk extension");
         } else if (++extension_bytes_ > kExtensionBytesMax) {
           return refuse("chunk extensions too large");
         }
-        if (c == ';') awaits_semicolon_ = false;
         ++i;
         break;
       case At::size_lf:

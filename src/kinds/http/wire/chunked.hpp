@@ -9,6 +9,20 @@
 
 namespace foreshadow::kinds::http {
 
+// What may stand between a chunk's size and its line's end (RFC 9112, section 7.1.1), a character at a time. Its
+// content is dropped, but its grammar is kept to: where a quoted string ends is where two parsers part.
+class ChunkExtensions {
+ public:
+  // False: `c` cannot stand here.
+  bool take(char c);
+  // May the line end here?
+  bool whole() const { return at_ == At::name || at_ == At::value || at_ == At::closed; }
+
+ private:
+  enum class At { before, name_first, name, after_name, value_first, value, quoted, escaped, closed, after_value };
+  At at_ = At::before;  // of the first ';'
+};
+
 class ChunkedDecoder {
  public:
   enum class State {
@@ -38,7 +52,7 @@ class ChunkedDecoder {
   std::uint64_t left_ = 0;
   std::size_t extension_bytes_ = 0;
   std::size_t line_bytes_ = 0;  // of the size's digits, or the trailer line, that is coming in
-  bool awaits_semicolon_ = false;
+  ChunkExtensions extensions_;
   std::string trailers_;
   Refusal refusal_;
 };

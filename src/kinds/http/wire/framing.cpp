@@ -23,6 +23,10 @@ Parsed<LengthFields> find_lengths(const std::vector<Field>& fields) {
     } else if (equals_lower(field.name, "transfer-encoding")) {
       if (found.coding) return refuse(400, "more than one Transfer-Encoding");
       found.coding = &field;
+    } else if (equals_lower_loosely(field.name, "content-length") ||
+               equals_lower_loosely(field.name, "transfer-encoding")) {
+      // A proper name, but a service that takes '_' for '-' would see a second framing beside ours.
+      return refuse(400, "a framing field is spelt with an underscore");
     }
   }
   if (found.length && found.coding) return refuse(400, "both Content-Length and Transfer-Encoding");

@@ -1,5 +1,6 @@
 #include "kinds/http/wire/head.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kinds/http/wire/text.hpp"
@@ -49,12 +50,45 @@ Parsed<int> parse_version(std::string_view text) {
   return text[7] == '0' ? 0 : 1;
 }
 
-// RFC 3986, section 3.2.2 and 3.2.3, without userinfo. Empty is allowed: a URI without an authority.
-bool is_host(std::string_view host) {
-  constexpr std::string_view kOthers = "-._~%!$&'()*+,;=:[]";
-  for (const char c : host)
-    if (!is_digit(c) && !(lower(c) >= 'a' && lower(c) <= 'z') && kOthers.find(c) == std::string_view::npos)
+bool is_hex(char c) { return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f'); }
+
+// RFC 3986, section 3.2.2: an address of IPv6 without its brackets, as far as characters tell.
+bool is_ipv6(std::string_view text) {
+  for (const char c : text)
+    if (!is_hex(c) && c != ':' && c != '.') return false;
+  return text.find(':') != std::string_view::npos;
+}
+
+// RFC 3986, section 3.2.2: reg-name, which the dotted numbers of IPv4 are too.
+bool is_registered_name(std::string_view text) {
+  constexpr std::string_view kOthers = "-._~!$&'()*+,;=";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '%') {
+      if (text.size() - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2])) return false;
+    } else if (!is_digit(c) && !(lower(c) >= 'a' && lower(c) <= 'z') && kOthers.find(c) == std::string_view::npos) {
       return false;
+    }
+  }
+  return true;
+}
+
+// RFC 9110, section 7.2: uri-host [ ":" port ], so without userinfo. Empty is allowed: a URI without an authority.
+bool is_host(std::string_view text) {
+  if (text.empty()) return true;
+  std::size_t end = 0;
+  if (text.front() == '[') {
+    end = text.find(']');
+    if (end == std::string_view::npos || !is_ipv6(text.substr(1, end - 1))) return false;
+    ++end;
+  } else {
+    end = std::min(text.find(':'), text.size());
+    if (end == 0 || !is_registered_name(text.substr(0, end))) return false;
+  }
+  if (end == text.size()) return true;
+  if (text[end] != ':') return false;
+  for (const char c : text.substr(end + 1))
+    if (!is_digit(c)) return false;
   return true;
 }
 

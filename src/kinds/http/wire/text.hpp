@@ -40,6 +40,13 @@ inline constexpr bool equals_lower(std::string_view a, std::string_view b) {
     if (lower(a[i]) != b[i]) return false;
   return true;
 }
+// As services behind CGI, WSGI and the like compare names: there '_' stands for '-' too. `b` in lower case already.
+inline constexpr bool equals_lower_loosely(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (lower(a[i]) != b[i] && !(a[i] == '_' && b[i] == '-')) return false;
+  return true;
+}
 inline constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i)
