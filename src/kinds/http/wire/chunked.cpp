@@ -47,8 +47,6 @@ bool may_be_trailer(std::string_view name) {
   return true;
 }
 
-}  // namespace
-
 bool ChunkExtensions::take(char c) {
   const bool space = c == ' ' || c == '\t';
   // Every state but those of a quoted string: where `c` leads if it separates, else nothing.
