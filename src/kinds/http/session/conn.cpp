@@ -5,8 +5,11 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
 #include <cstring>
+
+#include "kinds/http/session/edge.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -15,6 +18,8 @@ constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 constexpr std::size_t kFirstBuffer = 32 << 10;
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 }
 
 Conn::Conn(asio::ip::tcp::socket socket, std::shared_ptr<Watchdog> watchdog)
@@ -27,13 +32,30 @@ Conn::~Conn() {
   if (tls_ && tls_->is_client() && !half_written_ && socket_.is_open()) tls_->end(socket_.native_handle());
 }
 
+awaitable<error_code> Conn::wait_to_read() {
+  in_a_row_ = 0;
+  const auto error = co_await next_edge(socket_);
+  watch_.next_turn();
+  co_return error;
+}
+
 awaitable<error_code> Conn::readable() {
   if (watch_.expired()) co_return asio::error::timed_out;
+  quiet_at_ = 0;
+  if (tls_) {
+    release_buffer();
+    co_return co_await readable_secure();
+  }
+  char byte = 0;
+  if (recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !would_block(errno))
+    co_return error_code{};
+  release_buffer();
+  co_return co_await wait_to_read();
+}
+
+void Conn::release_buffer() {
   buffer_.reset();
   capacity_ = begin_ = end_ = 0;
-  if (tls_) co_return co_await readable_secure();
-  const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_read, use_tuple);
-  co_return error;
 }
 
 void Conn::make_room() {
@@ -54,14 +76,39 @@ void Conn::make_room() {
   }
 }
 
+ssize_t Conn::receive_now() {
+  for (;;) {
+    const auto n = recv(socket_.native_handle(), buffer_.get() + end_, capacity_ - end_, MSG_DONTWAIT);
+    if (n > 0) end_ += static_cast<std::size_t>(n);
+    if (n >= 0 || errno != EINTR) return n;
+  }
+}
+
+awaitable<void> Conn::take_turns() {
+  in_a_row_ = 0;
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+  watch_.next_turn();
+}
+
 awaitable<error_code> Conn::fill() {
   if (watch_.expired()) co_return asio::error::timed_out;
   make_room();
   if (tls_) co_return co_await fill_secure();
-  const auto [error, n] =
-      co_await socket_.async_read_some(asio::buffer(buffer_.get() + end_, capacity_ - end_), use_tuple);
-  end_ += n;
-  co_return error;
+  bool look = std::exchange(quiet_at_, 0) != watch_.turn();
+  for (;;) {
+    if (look) {
+      const auto n = receive_now();
+      if (n == 0) co_return asio::error::eof;
+      if (n > 0) {
+        if ((in_a_row_ += static_cast<std::size_t>(n)) >= kTurn) co_await take_turns();
+        co_return error_code{};
+      }
+      if (!would_block(errno)) co_return error_code(errno, boost::system::system_category());
+    }
+    look = true;
+    if (const auto error = co_await wait_to_read()) co_return error;
+    if (watch_.expired()) co_return asio::error::timed_out;
+  }
 }
 
 void Conn::consume(std::size_t n) { begin_ += n; }
@@ -69,8 +116,38 @@ void Conn::consume(std::size_t n) { begin_ += n; }
 awaitable<Conn::Written> Conn::write(std::array<asio::const_buffer, 3> parts) {
   if (watch_.expired()) co_return Written{asio::error::timed_out, 0};
   if (tls_) co_return co_await write_secure(parts);
-  const auto [error, n] = co_await asio::async_write(socket_, parts, use_tuple);
-  co_return Written{error, n};
+  Written written;
+  std::array<iovec, 3> left{};
+  std::size_t count = 0;
+  for (const auto& part : parts)
+    if (part.size() > 0) left[count++] = {const_cast<void*>(part.data()), part.size()};
+  for (iovec* first = left.data(); count > 0;) {
+    msghdr message{};
+    message.msg_iov = first;
+    message.msg_iovlen = count;
+    const auto n = sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && !would_block(errno)) {
+      written.error = error_code(errno, boost::system::system_category());
+      break;
+    }
+    if (n < 0) {
+      if ((written.error = co_await wait_to_write())) break;
+      continue;
+    }
+    written.bytes += static_cast<std::size_t>(n);
+    auto sent = static_cast<std::size_t>(n);
+    while (count > 0 && sent >= first->iov_len) sent -= first->iov_len, ++first, --count;
+    if (count > 0) first->iov_base = static_cast<char*>(first->iov_base) + sent, first->iov_len -= sent;
+  }
+  co_return written;
+}
+
+awaitable<error_code> Conn::wait_to_write() {
+  in_a_row_ = 0;
+  const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_write, use_tuple);
+  watch_.next_turn();
+  co_return !error && watch_.expired() ? asio::error::timed_out : error;
 }
 
 awaitable<Conn::Written> Conn::write(std::string_view bytes) {
@@ -78,12 +155,16 @@ awaitable<Conn::Written> Conn::write(std::string_view bytes) {
 }
 
 bool Conn::quiet() {
+  quiet_at_ = 0;
   if (begin_ != end_) return false;
   // Session tickets and the like come when they please, and are no answer.
   if (tls_ && tls_->pending()) return tls_->peek(socket_.native_handle()) == Step::want_read;
   char byte = 0;
   const auto n = recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
+  if (n < 0 && would_block(errno)) {
+    quiet_at_ = watch_.turn();
+    return true;
+  }
   return n > 0 && tls_ && tls_->peek(socket_.native_handle()) == Step::want_read;
 }
 

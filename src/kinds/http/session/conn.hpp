@@ -1,4 +1,5 @@
-// One TCP connection, plain or under TLS: its socket, the bytes received and not yet used, and its deadline.
+// One TCP connection, plain or under TLS: its socket, the bytes received and not yet used, and its deadline. Reads and
+// writes are tried at once and the event loop is only gone back to when they would block: most never do.
 #pragma once
 
 #include <array>
@@ -59,7 +60,8 @@ class Conn {
   // do. Waits a second at most.
   awaitable<void> finish();
 
-  // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request.
+  // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request. After true, and
+  // nothing but write() in between, fill() does not look again: the caller waits for nothing else meanwhile.
   bool quiet();
   bool timed_out() const { return watch_.expired(); }
   Watch& watch() { return watch_; }
@@ -67,7 +69,15 @@ class Conn {
 
  private:
   using Step = io::TlsStream::Step;
+  // A connection that is always ready steps aside after this many bytes.
+  static constexpr std::size_t kTurn = 128 << 10;
   void make_room();
+  // At least one byte, the end or an error: 1, 0, -1 (errno).
+  ssize_t receive_now();
+  // Back to the event loop until there may be something to read.
+  awaitable<error_code> wait_to_read();
+  awaitable<error_code> wait_to_write();
+  void release_buffer();
   // Waits for what TLS wants; or the error that its step means.
   awaitable<error_code> settle(Step step);
   // Gives others their turn after much was done without waiting.
@@ -79,7 +89,8 @@ class Conn {
   boost::asio::ip::tcp::socket socket_;
   Watch watch_;
   std::unique_ptr<io::TlsStream> tls_;
-  std::size_t in_a_row_ = 0;   // bytes moved under TLS since the last wait
+  std::size_t in_a_row_ = 0;   // bytes moved since the last wait
+  std::uint64_t quiet_at_ = 0;  // the turn in which nothing was there to read; 0: not known
   bool half_written_ = false;  // a write under TLS failed: no claim that the stream is whole
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;

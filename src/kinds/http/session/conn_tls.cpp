@@ -14,8 +14,6 @@ constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 constexpr std::chrono::seconds kFinish{1};
-// Plain reads and writes go through the loop each time. Those of TLS need not, so they step aside after this much.
-constexpr std::size_t kTurn = 128 << 10;
 
 std::string_view view_of(const asio::const_buffer& part) {
   return {static_cast<const char*>(part.data()), part.size()};
@@ -59,16 +57,12 @@ awaitable<error_code> Conn::settle(Step step) {
       break;
   }
   if (watch_.expired()) co_return asio::error::timed_out;
+  if (step == Step::want_write) co_return co_await wait_to_write();
+  // A call ends with want_read while there is more to read, when its peer has had its turn: looked at anew.
   in_a_row_ = 0;
-  // Never missed: asio looks at the descriptor anew for each wait.
-  const auto [error] = co_await socket_.async_wait(
-      step == Step::want_read ? asio::socket_base::wait_read : asio::socket_base::wait_write, use_tuple);
+  const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_read, use_tuple);
+  watch_.next_turn();
   co_return error;
-}
-
-awaitable<void> Conn::take_turns() {
-  in_a_row_ = 0;
-  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
 }
 
 awaitable<error_code> Conn::readable_secure() {

@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -32,6 +33,10 @@ class Watch {
   void set_idle(bool idle) { idle_ = idle; }
   // Its expiry tells the other side before anything ends, as GOAWAY does: retire() expires it too.
   void set_tells() { tells_ = true; }
+  // Passes of the event loop, as far as connections under this watchdog have noticed: what one of them saw in this turn
+  // is still true. Never 0.
+  std::uint64_t turn() const;
+  void next_turn();
 
  private:
   friend class Watchdog;
@@ -73,6 +78,10 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   bool running_ = false;
   bool stopping_ = false;
   bool retiring_ = false;
+  std::uint64_t turn_ = 1;
 };
+
+inline std::uint64_t Watch::turn() const { return watchdog_->turn_; }
+inline void Watch::next_turn() { ++watchdog_->turn_; }
 
 }  // namespace foreshadow::kinds::http
