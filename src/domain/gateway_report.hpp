@@ -22,7 +22,7 @@ struct MirrorStats {
   std::uint64_t sent = 0;
   std::uint64_t dropped = 0;     // queue full or over rate: the mirror never waits
   std::uint64_t errors = 0;
-  std::uint64_t mismatched = 0;  // status class (HTTP) or success/row count (SQL) differs from the primary's answer
+  std::uint64_t mismatched = 0;  // answers that differ from the primary's: beyond noise (HTTP), in success or rows (SQL)
   Histogram latency;
   friend bool operator==(const MirrorStats&, const MirrorStats&) = default;
 };

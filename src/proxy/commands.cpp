@@ -26,8 +26,9 @@ Result<T> field(const json& request, const char* name) {
 
 }  // namespace
 
-Commands::Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self)
-    : context_(context), gates_(gates), self_(std::move(self)), store_(std::move(store)) {}
+Commands::Commands(boost::asio::io_context& context, const Gates& gates, const Protocols& protocols, GateStore store,
+                   GatewayAck self)
+    : context_(context), gates_(gates), protocols_(protocols), self_(std::move(self)), store_(std::move(store)) {}
 
 template <class F>
 auto Commands::on_loop(F&& call) {
@@ -51,6 +52,7 @@ Result<json> Commands::handle(const json& request) {
     FS_TRY(answer, report(request));
     return json(answer);
   }
+  if (verb == "differences") return differences(request);
   if (verb == "apply") {
     FS_CHECK(apply(request));
   } else if (verb == "hold") {
@@ -142,6 +144,16 @@ Result<void> Commands::release(const json& request) {
   if (saved || !sealed) on_loop([&] { return gate->release(term, next_epoch), 0; });
   if (saved) log::info("{}: released to {}", resource, next.table.current.id);
   return saved;
+}
+
+Result<json> Commands::differences(const json& request) const {
+  FS_TRY(resource, field<ResourceId>(request, "resource"));
+  FS_CHECK(find(resource));
+  auto answer = protocols_.at(resource)->differences();
+  if (!answer) return fail(answer.error().code, fmt::format("{}: {}", resource, answer.error().what));
+  (*answer)["gateway"] = self_.gateway;
+  (*answer)["resource"] = resource;
+  return answer;
 }
 
 Result<GatewayReport> Commands::report(const json& request) {

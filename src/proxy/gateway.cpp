@@ -56,7 +56,7 @@ void raise_descriptor_limit() {
 struct Plane {
   asio::io_context context{1};
   Commands::Gates gates;
-  std::vector<std::unique_ptr<Protocol>> protocols;
+  Commands::Protocols protocols;
   std::vector<std::unique_ptr<Listener>> listeners;
 
   std::size_t sessions() const {
@@ -116,15 +116,15 @@ Result<void> Running::add(const ListenerSettings& listener, std::optional<GateSt
       std::make_unique<GateImpl>(plane_->context.get_executor(), gate, std::move(booted));
   FS_TRY(protocol, protocols(listener, plane_->context.get_executor()));
   if (!protocol) return fail(Code::invalid, fmt::format("{}: its kind refuses the settings", listener.resource));
-  plane_->protocols.push_back(std::move(protocol));
-  plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, *made, *plane_->protocols.back()));
+  auto& kept = plane_->protocols[listener.resource] = std::move(protocol);
+  plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, *made, *kept));
   return plane_->listeners.back()->open();
 }
 
 Result<void> Running::start(const ProtocolFactory& protocols) {
   FS_TRY(store, GateStore::open(gateway_state_path(settings_.state_dir, settings_.name)));
   for (const auto& listener : settings_.listeners) FS_CHECK(add(listener, store.find(listener.resource), protocols));
-  commands_ = std::make_unique<Commands>(plane_->context, plane_->gates, std::move(store),
+  commands_ = std::make_unique<Commands>(plane_->context, plane_->gates, plane_->protocols, std::move(store),
                                          GatewayAck{settings_.name, incarnation_});
   work_.emplace(plane_->context.get_executor());
   for (const auto& listener : plane_->listeners) listener->start();
@@ -169,7 +169,7 @@ Running::~Running() {
   on_loop([&] {
     for (const auto& listener : plane_->listeners) listener->stop_accepting();
     for (const auto& [resource, gate] : plane_->gates) gate->close();
-    for (const auto& protocol : plane_->protocols) protocol->stop();
+    for (const auto& [resource, protocol] : plane_->protocols) protocol->stop();
   });
   control_.reset();
   bool ended = wait_for_sessions(settings_.drain_timeout);

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 
 #include "proxy/gate.hpp"
 #include "proxy/settings.hpp"
@@ -19,6 +20,9 @@ class Protocol {
   virtual boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket client, Gate& gate) = 0;
   // The gateway stops: end idle sessions now, busy ones after their unit of work. Whoever is left is cancelled later.
   virtual void stop() {}
+  // How the shadow's answers differ from the primary's, in the kind's own fields. Any thread. Error: refused (the kind
+  // does not compare, or was told not to).
+  virtual Result<nlohmann::json> differences() const;
 };
 
 }  // namespace foreshadow::proxy

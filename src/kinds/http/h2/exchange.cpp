@@ -155,7 +155,9 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     }
     // Until now it might have had to be sent again.
     if (request_.whole) consumed(request_.body.size());
+    if (shadow) begin_to_keep(kept_, core, answer_);
     const auto relayed = co_await relay(*got->conn);
+    if (!relayed.whole) kept_.drop();
     if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
     end_work(answer_.head.status < 500 && !relayed.broken);
     if (shadow) mirror(shadow, relayed.broken ? 0 : answer_.head.status);
@@ -281,6 +283,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
   while (!framing.empty()) {
     for (int n = 0; state == BodyReader::State::data && n < kPiecesMax; ++n) {
       mux.offer(stream_, body.data());
+      kept_.keep(body.data());
       state = body.ready();
     }
     if (state == BodyReader::State::done) mux.finish(stream_, body.trailers());
@@ -297,7 +300,8 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
     state = co_await body.next();
   }
   link_.write_soon();
-  co_return Relayed{.reusable = framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
+  co_return Relayed{.whole = true,
+                    .reusable = framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
                                 sent_whole_ && upstream.unread().empty()};
 }
 
@@ -319,7 +323,7 @@ void Exchange::mirror(std::shared_ptr<const Instance> to, int primary_status) {
     body = request_.body;
   else if (spooling_ && sent_whole_)
     body = spool_;
-  offer_copy(link_.core, link_.gate, request_, body, std::move(to), link_.client, primary_status);
+  offer_copy(link_.core, link_.gate, request_, body, std::move(to), link_.client, primary_status, kept_);
 }
 
 void Exchange::answer(int status, std::string_view text, bool retry_soon) {

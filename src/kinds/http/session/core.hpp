@@ -31,6 +31,8 @@ struct Core {
   std::shared_ptr<Credentials> credentials;
   std::shared_ptr<Watchdog> watchdog;
   std::shared_ptr<Pool> pool;
+  std::shared_ptr<Comparer> comparer;  // null: answers are not compared
+  std::shared_ptr<SpoolRoom> spool_room;
   std::shared_ptr<Mirror> mirror;
 
   // Something comes before a client's first request (arrival.hpp).

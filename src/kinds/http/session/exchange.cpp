@@ -51,7 +51,9 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       if (shadow && !tried.client_failed()) mirror(request, shadow, 0);
       co_return co_await answer_failed(request, tried, unread_body_);
     }
+    if (shadow) begin_to_keep(kept_, *core_, answer_);
     const auto relayed = co_await relay(request, *got->conn);
+    if (!relayed.whole) kept_.drop();
     if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
     end_work(answer_.head.status < 500 && !relayed.broken);
     if (shadow) mirror(request, shadow, relayed.broken ? 0 : answer_.head.status);
@@ -176,6 +178,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     const auto written = co_await client_.write({asio::buffer(out_), asio::buffer(body.data()), asio::buffer(tail)});
     if (written.error) co_return Relayed{};
     if (done) break;
+    kept_.keep(body.data());
     out_.clear();
     upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
     state = co_await body.next();
@@ -205,7 +208,7 @@ void Session::mirror(const Request& request, std::shared_ptr<const Instance> to,
     body = request.body;
   else if (spooling_ && !unread_body_)
     body = spool_;
-  offer_copy(*core_, gate_, request, body, std::move(to), arrival_, primary_status);
+  offer_copy(*core_, gate_, request, body, std::move(to), arrival_, primary_status, kept_);
 }
 
 }  // namespace foreshadow::kinds::http
