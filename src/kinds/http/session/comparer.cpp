@@ -6,6 +6,7 @@
 
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,7 +15,12 @@
 namespace foreshadow::kinds::http {
 namespace {
 
-using Steady = std::chrono::steady_clock;
+// Processor time that this thread has used: of waiting for a busy core nobody has had anything.
+std::chrono::nanoseconds used_by_thread() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds{used.tv_sec} + std::chrono::nanoseconds{used.tv_nsec};
+}
 
 constexpr std::size_t kRequestShownMax = 256;
 // Shorter pauses would cost more than they spare.
@@ -108,24 +114,24 @@ void Comparer::tell(Told told) {
 void Comparer::run(std::stop_token stop) {
   constexpr int kLowest = 19;
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kLowest);
-  Steady::duration owed{};
+  std::chrono::nanoseconds owed{};
   std::unique_lock lock(mutex_);
   while (wake_.wait(lock, stop, [&] { return !waiting_.empty(); })) {
     auto pair = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
     const auto bytes = bytes_of(pair);
-    const auto started = Steady::now();
+    const auto before = used_by_thread();
     try {
       pair.result.mismatched = judge(pair);
     } catch (const std::exception& e) {
       log::error("answers could not be compared: {}", e.what());
     }
-    const auto used = Steady::now() - started;
+    const auto used = used_by_thread() - before;
     tell({pair.gate, pair.segment, pair.result});
     lock.lock();
     waiting_bytes_ -= bytes;
-    owed += std::chrono::duration_cast<Steady::duration>(used * (1 / settings_.cpu_share_max - 1));
+    owed += std::chrono::duration_cast<std::chrono::nanoseconds>(used * (1 / settings_.cpu_share_max - 1));
     if (owed >= kPauseMin) pausing_.wait_for(lock, stop, std::exchange(owed, {}), [] { return false; });
     if (stop.stop_requested()) return;
   }
