@@ -159,7 +159,11 @@ Result<json> Commands::differences(const json& request) const {
 Result<GatewayReport> Commands::report(const json& request) {
   FS_TRY(resource, field<ResourceId>(request, "resource"));
   FS_TRY(gate, find(resource));
-  auto answer = on_loop([&] { return gate->report(); });
+  auto answer = on_loop([&] {
+    auto report = gate->report();
+    report.mirror_pace = protocols_.at(resource)->mirror_pace();
+    return report;
+  });
   answer.gateway = self_.gateway;
   answer.incarnation = self_.incarnation;
   return answer;

@@ -46,6 +46,9 @@ class HttpProtocol final : public proxy::Protocol {
     }
   }
   void stop() override { core_->watchdog->stop(); }
+  std::optional<MirrorPace> mirror_pace() const override {
+    return core_->trial ? std::optional(core_->trial->pace()) : std::nullopt;
+  }
   Result<nlohmann::json> differences() const override {
     if (!core_->comparer) return fail(Code::refused, "answers are not compared; remove the option compare: false");
     return core_->comparer->differences();
@@ -109,6 +112,11 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   }
   const MirrorSettings mirror{.deadline = options.mirror.timeout, .twice_share = options.mirror.compare_noise};
   core->mirror = std::make_shared<Mirror>(executor, core->watchdog, mirror, tls, core->comparer, core->spool_room);
+  // The draws must not follow what clients do; that nobody could guess them is not needed.
+  const auto seed = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  if (options.mirror.trial)
+    core->trial = std::make_shared<MirrorTrial>(
+        TrialSettings{.slot = options.mirror.slot, .harmless_share = options.mirror.harmless}, seed);
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 

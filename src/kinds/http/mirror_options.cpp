@@ -16,6 +16,9 @@ constexpr std::uint64_t kBodyMax = 1 << 20;
 // All of them travel in one line of at most 4 MiB.
 constexpr std::size_t kSamplesMax = 100;
 
+constexpr Millis kSlotMin{5};
+constexpr Millis kSlotMax{1000};
+
 // A list in one text, as in "header.x-build, body.generated_at".
 std::vector<std::string> words(const std::string& text) {
   std::vector<std::string> list;
@@ -35,6 +38,11 @@ Result<void> set_fraction(double& option, const std::string& text, double min) {
 std::vector<OptionInfo> mirror_option_infos() {
   return {
       {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
+      {"mirror_trial",
+       "mirror nothing in one of twenty slots of time, and less everywhere when the primary is slower in the others "
+       "(default true)"},
+      {"mirror_harmless", "what mirroring may make the primary's answers slower by (default 5%)"},
+      {"mirror_slot", "how long such a slot is (default 50ms, 5ms to 1s)"},
       {"compare", "compare mirrored answers with the primary's (default true); false: only the class of the status"},
       {"compare_body_max", "a longer body of an answer is compared by its digest (default 64KiB, at most 1MiB)"},
       {"compare_noise", "share of mirrored safe requests that the shadow gets twice, to learn noise (default 1%)"},
@@ -56,6 +64,15 @@ Result<void> set_mirror_option(MirrorOptions& options, const std::string& name, 
   if (name == "mirror_timeout") {
     FS_TRY(value, positive_duration(text));
     options.timeout = value;
+  } else if (name == "mirror_trial") {
+    FS_TRY(value, parse_bool(text));
+    options.trial = value;
+  } else if (name == "mirror_harmless") {
+    return set_fraction(options.harmless, text, 0);
+  } else if (name == "mirror_slot") {
+    FS_TRY(value, positive_duration(text));
+    if (value < kSlotMin || value > kSlotMax) return fail(Code::invalid, "must lie between 5ms and 1s");
+    options.slot = value;
   } else if (name == "compare") {
     FS_TRY(value, parse_bool(text));
     options.compare = value;

@@ -13,7 +13,10 @@
 namespace foreshadow::kinds::http {
 
 struct MirrorOptions {
-  Millis timeout{5000};                     // a shadow slower than this failed a copy
+  Millis timeout{5000};    // a shadow slower than this failed a copy
+  bool trial = true;       // keeps the mirror harmless by itself (docs/mirroring.md)
+  double harmless = 0.05;  // what mirroring may make answers slower by
+  Millis slot{50};
   bool compare = true;                      // false: by the class of the status alone
   std::size_t compare_body_max = 64 << 10;  // bytes kept of each answer's body
   double compare_noise = 0.01;              // share of safe copies that are sent twice

@@ -14,6 +14,9 @@ std::string mistake(const std::string& name, const std::string& text) {
 
 TEST(MirrorOptions, AreReadAsWritten) {
   const auto parsed = parse_options({{"mirror_timeout", "2s"},
+                                     {"mirror_trial", "no"},
+                                     {"mirror_harmless", "10%"},
+                                     {"mirror_slot", "20ms"},
                                      {"compare", "false"},
                                      {"compare_body_max", "128KiB"},
                                      {"compare_noise", "5%"},
@@ -26,6 +29,9 @@ TEST(MirrorOptions, AreReadAsWritten) {
   ASSERT_TRUE(parsed) << parsed.error().what;
   const auto& mirror = parsed->mirror;
   EXPECT_EQ(mirror.timeout, Millis{2000});
+  EXPECT_FALSE(mirror.trial);
+  EXPECT_DOUBLE_EQ(mirror.harmless, 0.1);
+  EXPECT_EQ(mirror.slot, Millis{20});
   EXPECT_FALSE(mirror.compare);
   EXPECT_EQ(mirror.compare_body_max, 128u << 10);
   EXPECT_DOUBLE_EQ(mirror.compare_noise, 0.05);
@@ -38,6 +44,7 @@ TEST(MirrorOptions, AreReadAsWritten) {
 }
 
 TEST(MirrorOptions, MistakesAreToldWithTheMend) {
+  EXPECT_EQ(mistake("mirror_slot", "2s"), "option mirror_slot: '2s' must lie between 5ms and 1s");
   EXPECT_EQ(mistake("compare", "maybe"), "option compare: 'maybe' must be true or false");
   EXPECT_EQ(mistake("compare_body_max", "2MiB"), "option compare_body_max: '2MiB' must be at most 1MiB");
   EXPECT_EQ(mistake("compare_cpu", "0"),

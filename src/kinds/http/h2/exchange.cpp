@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "kinds/http/session/date.hpp"
+#include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/text.hpp"
 
@@ -119,10 +120,15 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
   std::optional<proxy::Pass> held(std::move(pass));
   auto& core = link_.core;
-  const auto shadow = may_mirror(core, request_) ? held->mirror() : nullptr;
+  MirrorChoice choice;
+  const auto shadow =
+      may_mirror(core, request_) ? choice.choose(core.trial, link_.gate, *held, request_.received_at) : nullptr;
   const auto end_work = [&](bool ok) {
-    held->finish(ok, since(request_.received_at));
+    if (stream_.closed()) choice.forget();
+    const auto took = since(request_.received_at);
+    held->finish(ok, took);
     held.reset();
+    choice.finished(ok, took);
   };
   spooling_ = shadow && !request_.whole;
   sent_whole_ = request_.whole;
@@ -147,6 +153,7 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
       continue;
     }
     if (tried.end != End::answered) {
+      if (tried.client_failed()) choice.forget();
       end_work(tried.client_failed());
       if (shadow && !tried.client_failed()) mirror(shadow, 0);
       if (tried.end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
