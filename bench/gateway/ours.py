@@ -18,7 +18,7 @@ resources:
     primary: {{id: primary, address: "127.0.0.1:{backend}"}}
     segments: [{{name: all}}]
     listener: {{connections_max: {connections_max}, idle_timeout: 5m}}
-    options: {{mirror_timeout: {mirror_timeout}}}
+    options: {{mirror_timeout: {mirror_timeout}, mirror_trial: false}}  # every request, as the peers mirror them
 """
 
 

@@ -16,6 +16,7 @@ std::unique_ptr<CLI::App> make_cli(Job& job) {
   app->set_version_flag("--version", std::string("foreshadow ") + FORESHADOW_VERSION);
   add_role_commands(*app, job);
   add_status_command(*app, job);
+  add_differences_command(*app, job);
   add_record_commands(*app, job);
   add_operator_commands(*app, job);
   add_upgrade_command(*app, job);

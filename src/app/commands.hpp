@@ -10,11 +10,12 @@ namespace foreshadow::app {
 // Returns the process's exit code.
 using Job = std::function<int()>;
 
-void add_role_commands(CLI::App& app, Job& job);      // run, gateway, agent, controller, validate
-void add_status_command(CLI::App& app, Job& job);     // status
-void add_record_commands(CLI::App& app, Job& job);    // events, explain, replay
-void add_operator_commands(CLI::App& app, Job& job);  // plan, handover, rollback, pause, resume, abort, approve
-void add_upgrade_command(CLI::App& app, Job& job);
-void add_tool_commands(CLI::App& app, Job& job);      // sim, version, completions
+void add_role_commands(CLI::App& app, Job& job);        // run, gateway, agent, controller, validate
+void add_status_command(CLI::App& app, Job& job);       // status
+void add_differences_command(CLI::App& app, Job& job);  // differences
+void add_record_commands(CLI::App& app, Job& job);      // events, explain, replay
+void add_operator_commands(CLI::App& app, Job& job);    // plan, handover, rollback, pause, resume, abort, approve
+void add_upgrade_command(CLI::App& app, Job& job);      // upgrade
+void add_tool_commands(CLI::App& app, Job& job);        // sim, version, completions
 
 }  // namespace foreshadow::app

@@ -19,6 +19,8 @@ using nlohmann::json;
 // A stopped process accepts and never answers: waiting longer for it would only hide that from the person who asks.
 constexpr Millis kControllerWait{1'500};
 constexpr Millis kGatewayWait{500};
+// Nobody redraws these every second.
+constexpr Millis kDifferencesWait{2'000};
 
 Result<json> status_from_journal(const Place& place) {
   FS_TRY(reader, journal::Reader::open(place.journal_path()));
@@ -43,6 +45,10 @@ std::set<std::string> gateway_names(const Place& place) {
   return names;
 }
 
+std::string gateway_socket(const Place& place, const std::string& gateway) {
+  return place.state_dir + "/gateway-" + gateway + ".sock";
+}
+
 std::vector<std::string> resource_names(const Place& place, const json& status) {
   std::vector<std::string> names;
   for (const auto& resource : status.at("resources")) names.push_back(resource.at("name").get<std::string>());
@@ -55,7 +61,7 @@ void ask_gateways(const Place& place, json& status) {
   auto& reports = status["gateways"] = json::array();
   auto& silent = status["gateways_silent"] = json::array();
   for (const auto& gateway : gateway_names(place)) {
-    const auto socket = place.state_dir + "/gateway-" + gateway + ".sock";
+    const auto socket = gateway_socket(place, gateway);
     for (const auto& resource : resource_names(place, status)) {
       auto report = io::rpc_call(socket, {{"verb", "report"}, {"resource", resource}}, kGatewayWait);
       if (report) {
@@ -91,6 +97,24 @@ Result<json> gather_status(const Place& place) {
   }
   ask_gateways(place, *status);
   return status;
+}
+
+Result<json> gather_differences(const Place& place, const std::string& resource) {
+  json gathered{{"gateways", json::array()}, {"gateways_silent", json::array()}};
+  Error last{Code::unreachable, "no gateway is there to ask in " + place.state_dir};
+  for (const auto& gateway : gateway_names(place)) {
+    auto answer = io::rpc_call(gateway_socket(place, gateway), {{"verb", "differences"}, {"resource", resource}},
+                               kDifferencesWait);
+    if (answer) {
+      gathered["gateways"].push_back(std::move(*answer));
+      continue;
+    }
+    if (answer.error().code == Code::unreachable || answer.error().code == Code::timeout)
+      gathered["gateways_silent"].push_back({{"gateway", gateway}, {"why", answer.error().what}});
+    last = answer.error();
+  }
+  if (gathered["gateways"].empty()) return tl::make_unexpected(last);
+  return gathered;
 }
 
 }  // namespace foreshadow::app

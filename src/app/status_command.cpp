@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.hpp"
+#include "app/differences_view.hpp"
 #include "app/exit_codes.hpp"
 #include "app/gather.hpp"
 #include "app/output.hpp"
@@ -63,6 +64,23 @@ int show(const StatusOptions& options) {
   return exit_ok;
 }
 
+struct DifferencesOptions {
+  PlaceOptions place;
+  Output output = Output::table;
+  std::string resource;
+};
+
+int show_differences(const DifferencesOptions& options) {
+  const auto place = find_place(options.place);
+  if (!place) return tell(place.error());
+  const auto differences = gather_differences(*place, options.resource);
+  if (!differences) return tell(differences.error());
+  const auto text =
+      options.output == Output::json ? differences->dump() + "\n" : differences_text(*differences, terminal());
+  std::fputs(text.c_str(), stdout);
+  return exit_ok;
+}
+
 }  // namespace
 
 void add_status_command(CLI::App& app, Job& job) {
@@ -73,6 +91,15 @@ void add_status_command(CLI::App& app, Job& job) {
   add_output(*status, options->output);
   status->add_flag("-w,--watch", options->watch, "Redraw every second until interrupted");
   status->callback([options, &job] { job = [options] { return show(*options); }; });
+}
+
+void add_differences_command(CLI::App& app, Job& job) {
+  const auto options = std::make_shared<DifferencesOptions>();
+  auto* command = app.add_subcommand("differences", "How a shadow's answers differ from its primary's, field by field");
+  add_place(*command, options->place);
+  add_output(*command, options->output);
+  command->add_option("RESOURCE", options->resource, "Of which resource")->required();
+  command->callback([options, &job] { job = [options] { return show_differences(*options); }; });
 }
 
 }  // namespace foreshadow::app

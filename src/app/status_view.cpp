@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "app/json_view.hpp"
 #include "base/units.hpp"
 
 namespace foreshadow::app {
@@ -12,23 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-// A path of keys; null where any of them is missing.
-template <class... Keys>
-const json& at(const json& j, const Keys&... keys) {
-  static const json nothing;
-  const json* node = &j;
-  const auto descend = [&](const char* key) {
-    const auto found = node->is_object() ? node->find(key) : node->end();
-    node = node->is_object() && found != node->end() ? &*found : &nothing;
-  };
-  (descend(keys), ...);
-  return *node;
-}
-std::string text(const json& j, const char* otherwise = "-") {
-  return j.is_string() && !j.get_ref<const std::string&>().empty() ? harmless(j.get<std::string>()) : otherwise;
-}
-double number(const json& j) { return j.is_number() ? j.get<double>() : 0; }
-bool yes(const json& j) { return j.is_boolean() && j.get<bool>(); }
 std::string duration(const json& j) { return j.is_number() ? format_duration(Millis{j.get<std::int64_t>()}) : "-"; }
 
 // As Outlook::score_within: at the smallest horizon that is long enough, else at the longest.

@@ -1,6 +1,7 @@
 // gateway -> observe: what one gateway holds, and what clients felt through it. Counters are cumulative per incarnation.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct MirrorStats {
   std::uint64_t sent = 0;
   std::uint64_t dropped = 0;     // queue full or over rate: the mirror never waits
   std::uint64_t errors = 0;
-  std::uint64_t mismatched = 0;  // status class (HTTP) or success/row count (SQL) differs from the primary's answer
+  std::uint64_t mismatched = 0;  // answers that differ from the primary's: beyond noise (HTTP), in success or rows (SQL)
   Histogram latency;
   friend bool operator==(const MirrorStats&, const MirrorStats&) = default;
 };
@@ -42,6 +43,16 @@ struct Unmovable {
   friend bool operator==(const Unmovable&, const Unmovable&) = default;
 };
 
+// How fast a mirror may go, as it finds out itself by comparing the primary with and without it (docs/mirroring.md).
+struct MirrorPace {
+  double rate = 1;      // share of the work that is to be mirrored that is, outside the slots of time kept without
+  double evidence = 1;  // that it harms the primary; at 100 it is slowed down
+  std::uint64_t blocks = 0;       // of time, compared
+  std::uint64_t slowed_down = 0;  // times
+  std::uint64_t control = 0;      // requests not mirrored so that there is something to compare with
+  friend bool operator==(const MirrorPace&, const MirrorPace&) = default;
+};
+
 struct GatewayReport {
   std::string gateway;
   ResourceId resource;
@@ -54,6 +65,7 @@ struct GatewayReport {
   int parked = 0;
   std::vector<Unmovable> unmovable;
   std::vector<SegmentStats> segments;
+  std::optional<MirrorPace> mirror_pace;  // not of kinds whose mirror goes as it is told, nor if that is turned off
   friend bool operator==(const GatewayReport&, const GatewayReport&) = default;
 };
 

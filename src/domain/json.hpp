@@ -78,6 +78,7 @@ FS_JSON_DECLARE(SideStats);
 FS_JSON_DECLARE(MirrorStats);
 FS_JSON_DECLARE(SegmentStats);
 FS_JSON_DECLARE(Unmovable);
+FS_JSON_DECLARE(MirrorPace);
 FS_JSON_DECLARE(GatewayReport);
 FS_JSON_DECLARE(GatewayAck);
 FS_JSON_DECLARE(HorizonScore);

@@ -34,10 +34,11 @@ auto Commands::on_loop(F&& call) {
   return answer.get();
 }
 
-Commands::Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self,
-                   Unfinished unfinished)
+Commands::Commands(boost::asio::io_context& context, const Gates& gates, const Protocols& protocols, GateStore store,
+                   GatewayAck self, Unfinished unfinished)
     : context_(context),
       gates_(gates),
+      protocols_(protocols),
       self_(std::move(self)),
       store_(std::move(store)),
       unfinished_(std::move(unfinished)) {}
@@ -73,6 +74,7 @@ Result<json> Commands::handle(const json& request) {
     FS_TRY(answer, report(request));
     return json(answer);
   }
+  if (verb == "differences") return differences(request);
   if (verb == "apply") {
     FS_CHECK(apply(request));
   } else if (verb == "hold") {
@@ -171,10 +173,24 @@ Result<void> Commands::release(const json& request) {
   return saved;
 }
 
+Result<json> Commands::differences(const json& request) const {
+  FS_TRY(resource, field<ResourceId>(request, "resource"));
+  FS_CHECK(find(resource));
+  auto answer = protocols_.at(resource)->differences();
+  if (!answer) return fail(answer.error().code, fmt::format("{}: {}", resource, answer.error().what));
+  (*answer)["gateway"] = self_.gateway;
+  (*answer)["resource"] = resource;
+  return answer;
+}
+
 Result<GatewayReport> Commands::report(const json& request) {
   FS_TRY(resource, field<ResourceId>(request, "resource"));
   FS_TRY(gate, find(resource));
-  auto answer = on_loop([&] { return gate->report(); });
+  auto answer = on_loop([&] {
+    auto report = gate->report();
+    report.mirror_pace = protocols_.at(resource)->mirror_pace();
+    return report;
+  });
   answer.gateway = self_.gateway;
   answer.incarnation = self_.incarnation;
   return answer;

@@ -4,6 +4,7 @@
 //   {"verb":"seal","resource","term","next_epoch","incarnation"}             -> GatewayAck
 //   {"verb":"release","resource","term","next_epoch"}                        -> GatewayAck
 //   {"verb":"report","resource"}                                             -> GatewayReport
+//   {"verb":"differences","resource"}                                        -> the kind's own fields, see Protocol
 //   {"verb":"ping"}                                                          -> GatewayAck
 // Whatever must survive a crash is on disk before the answer is given.
 #pragma once
@@ -17,6 +18,7 @@
 #include "domain/effect.hpp"
 #include "proxy/gate_impl.hpp"
 #include "proxy/gate_store.hpp"
+#include "proxy/protocol.hpp"
 
 namespace foreshadow::proxy {
 
@@ -27,7 +29,9 @@ class Commands {
   using Gates = std::map<ResourceId, std::unique_ptr<GateImpl>>;
   // `unfinished`: says why a hold cannot mean that nothing is in flight: the process before this one still has sessions.
   using Unfinished = std::function<Result<void>()>;
-  Commands(boost::asio::io_context& context, const Gates& gates, GateStore store, GatewayAck self, Unfinished unfinished);
+  using Protocols = std::map<ResourceId, std::unique_ptr<Protocol>>;
+  Commands(boost::asio::io_context& context, const Gates& gates, const Protocols& protocols, GateStore store,
+           GatewayAck self, Unfinished unfinished);
   Result<nlohmann::json> handle(const nlohmann::json& request);
   // From its success on every order is refused: another process takes them. Error: refused, while a gate holds or is
   // sealed, because a hold does not survive the process that granted its lease.
@@ -41,11 +45,13 @@ class Commands {
   Result<void> seal(const nlohmann::json& request);
   Result<void> release(const nlohmann::json& request);
   Result<GatewayReport> report(const nlohmann::json& request);
+  Result<nlohmann::json> differences(const nlohmann::json& request) const;
   template <class F>
   auto on_loop(F&& call);
 
   boost::asio::io_context& context_;
   const Gates& gates_;
+  const Protocols& protocols_;
   GatewayAck self_;
   // From a command's check until it is durable and in force: two commands must not interleave there. Never held while
   // a hold drains, so that a release gets through.

@@ -74,7 +74,7 @@ bool listens_at(int socket, const Endpoint& wanted) {
 struct Plane {
   asio::io_context context{1};
   Commands::Gates gates;
-  std::vector<std::unique_ptr<Protocol>> protocols;
+  Commands::Protocols protocols;
   std::vector<std::unique_ptr<Listener>> listeners;
 
   std::size_t sessions() const {
@@ -133,7 +133,7 @@ Result<void> Running::prepare(const ProtocolFactory& protocols) {
       return fail(Code::invalid, fmt::format("resource '{}' is listed twice", listener.resource));
     FS_TRY(protocol, protocols(listener, plane_->context.get_executor()));
     if (!protocol) return fail(Code::invalid, fmt::format("{}: its kind refuses the settings", listener.resource));
-    plane_->protocols.push_back(std::move(protocol));
+    plane_->protocols[listener.resource] = std::move(protocol);
     io::Fd socket = predecessor_ ? predecessor_->take(listener.resource) : io::Fd{};
     if (socket && !listens_at(socket.get(), listener.listen)) socket.reset();
     if (!socket) {
@@ -164,7 +164,7 @@ void Running::add(std::size_t index, std::optional<GateState> booted) {
   auto& made = plane_->gates[listener.resource] =
       std::make_unique<GateImpl>(plane_->context.get_executor(), gate, std::move(booted));
   plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, std::move(sockets_[index]), *made,
-                                                         *plane_->protocols[index]));
+                                                         *plane_->protocols.at(listener.resource)));
 }
 
 Result<void> Running::start(io::FileLock lock) {
@@ -176,7 +176,7 @@ Result<void> Running::start(io::FileLock lock) {
     before->hurry();
     return fail(Code::refused, "the process before this one still finishes its sessions, and has been told to end them");
   };
-  commands_ = std::make_unique<Commands>(plane_->context, plane_->gates, std::move(store),
+  commands_ = std::make_unique<Commands>(plane_->context, plane_->gates, plane_->protocols, std::move(store),
                                          GatewayAck{settings_.name, incarnation_}, unfinished);
   work_.emplace(plane_->context.get_executor());
   for (const auto& listener : plane_->listeners) listener->start();
@@ -204,7 +204,7 @@ Result<void> Running::give_up() {
   control_.reset();
   on_loop([&] {
     for (const auto& listener : plane_->listeners) listener->stop_accepting();
-    for (const auto& protocol : plane_->protocols) protocol->retire();
+    for (const auto& [resource, protocol] : plane_->protocols) protocol->retire();
   });
   // The state file is the successor's from here on.
   lock_.reset();
@@ -276,7 +276,7 @@ Running::~Running() {
   on_loop([&] {
     for (const auto& listener : plane_->listeners) listener->stop_accepting();
     for (const auto& [resource, gate] : plane_->gates) gate->close();
-    for (const auto& protocol : plane_->protocols) protocol->stop();
+    for (const auto& [resource, protocol] : plane_->protocols) protocol->stop();
   });
   control_.reset();
   bool ended = wait_for_sessions(settings_.drain_timeout);

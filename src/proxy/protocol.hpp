@@ -4,6 +4,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 
 #include "proxy/gate.hpp"
 #include "proxy/settings.hpp"
@@ -22,6 +24,11 @@ class Protocol {
   virtual void retire() {}
   // The gateway stops: end idle sessions now, busy ones after their unit of work. Whoever is left is cancelled later.
   virtual void stop() {}
+  // Of a mirror that finds out by itself how fast it may go. On the gateway's thread.
+  virtual std::optional<MirrorPace> mirror_pace() const { return std::nullopt; }
+  // How the shadow's answers differ from the primary's, in the kind's own fields. Any thread. Error: refused (the kind
+  // does not compare, or was told not to).
+  virtual Result<nlohmann::json> differences() const;
 };
 
 }  // namespace foreshadow::proxy

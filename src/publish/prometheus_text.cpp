@@ -130,6 +130,12 @@ void add_gateway(Page& page, const GatewayReport& report) {
            report.hold != HoldState::open);
   page.add("foreshadow_gateway_epoch", "gauge", "Epoch of the route table in force.", gateway,
            static_cast<double>(report.epoch));
+  if (report.mirror_pace) {
+    page.add("foreshadow_gateway_mirror_rate_ratio", "gauge", "Share of the work to be mirrored that is.", gateway,
+             report.mirror_pace->rate);
+    page.add("foreshadow_gateway_mirror_slowed_down_total", "counter", "Times that mirroring was found to do harm.",
+             gateway, static_cast<double>(report.mirror_pace->slowed_down));
+  }
   for (const auto& segment : report.segments) {
     for (const auto& [side, stats] : {std::pair{"current", &segment.current}, std::pair{"other", &segment.other}}) {
       const Labels labels{

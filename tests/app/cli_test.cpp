@@ -89,6 +89,7 @@ TEST(Cli, WhereNobodyIsTheExitCodeIsThree) {
   Scratch scratch;
   const auto dir = scratch.path("");
   EXPECT_EQ(foreshadow({"status", "--state-dir", dir}).exit_code, exit_unreachable);
+  EXPECT_EQ(foreshadow({"differences", "shop", "--state-dir", dir}).exit_code, exit_unreachable);
   EXPECT_EQ(foreshadow({"pause", "--state-dir", dir}).exit_code, exit_unreachable);
   EXPECT_EQ(foreshadow({"events", "--state-dir", dir}).exit_code, exit_unreachable);
   EXPECT_EQ(foreshadow({"explain", "--state-dir", dir}).exit_code, exit_unreachable);

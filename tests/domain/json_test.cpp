@@ -40,6 +40,8 @@ TEST(Json, a_filled_report_and_table_survive_the_wire) {
   report.segments[0].current.latency.record(1234);
   report.segments[0].mirror.latency.record(999'999'999);
   EXPECT_EQ(decode<GatewayReport>(encode(report)).value(), report);
+  report.mirror_pace = MirrorPace{.rate = 0.5, .evidence = 3.25, .blocks = 7, .slowed_down = 1, .control = 9};
+  EXPECT_EQ(decode<GatewayReport>(encode(report)).value(), report);
 
   RouteTable table;
   table.other = Instance{"b", {"::1", 9}, "/srv", "/run/b.pid", {"host:b"}, {{"cgroup", "/x"}}};

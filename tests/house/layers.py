@@ -45,6 +45,7 @@ LIBRARIES = {
     "yaml-cpp/": {"config", "observe"},
     "CLI/": {"app"},
     "openssl/": {"io", "proxy", "kinds"},
+    "zlib.h": {"kinds"},
     "libpq-fe.h": {"kinds"},
 }
 # Parsing nlohmann/json.hpp costs a second: headers take json_fwd.hpp, save the one that gives the domain its JSON.

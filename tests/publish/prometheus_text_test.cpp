@@ -39,6 +39,7 @@ MetricsView view() {
   s.current.requests = 1000;
   s.mirror.dropped = 7;
   g.segments = {s};
+  g.mirror_pace = MirrorPace{.rate = 0.5, .slowed_down = 3};
   v.gateways = {g};
   return v;
 }
@@ -55,6 +56,8 @@ TEST(PrometheusText, renders_what_is_known) {
                       "foreshadow_observed_request_rate{resource=\"shop\",instance=\"shop-a\"} 320.5\n"));
   EXPECT_THAT(text, HasSubstr("foreshadow_gateway_held{gateway=\"edge\",resource=\"shop\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE foreshadow_gateway_requests_total counter\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_gateway_mirror_rate_ratio{gateway=\"edge\",resource=\"shop\"} 0.5\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_gateway_mirror_slowed_down_total{gateway=\"edge\",resource=\"shop\"} 3\n"));
 }
 
 TEST(PrometheusText, an_unknown_score_is_absent) {

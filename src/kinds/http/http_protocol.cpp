@@ -1,6 +1,7 @@
 #include "kinds/http/http_protocol.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
 #include "kinds/http/session/session.hpp"
@@ -28,6 +29,10 @@ std::vector<std::string> alpn_for(h2::Offer offer) {
 class HttpProtocol final : public proxy::Protocol {
  public:
   explicit HttpProtocol(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  // Before the loop's context goes, in which frames that hold the core may outlive us.
+  ~HttpProtocol() override {
+    if (core_->comparer) core_->comparer->stop();
+  }
 
   asio::awaitable<void> serve(asio::ip::tcp::socket client, proxy::Gate& gate) override {
     try {
@@ -42,10 +47,30 @@ class HttpProtocol final : public proxy::Protocol {
   }
   void retire() override { core_->watchdog->retire(); }
   void stop() override { core_->watchdog->stop(); }
+  std::optional<MirrorPace> mirror_pace() const override {
+    return core_->trial ? std::optional(core_->trial->pace()) : std::nullopt;
+  }
+  Result<nlohmann::json> differences() const override {
+    if (!core_->comparer) return fail(Code::refused, "answers are not compared; remove the option compare: false");
+    return core_->comparer->differences();
+  }
 
  private:
   std::shared_ptr<Core> core_;
 };
+
+Result<std::shared_ptr<Comparer>> make_comparer(const asio::any_io_executor& executor, const MirrorOptions& options,
+                                                const std::vector<Segment>& segments) {
+  ComparerSettings settings;
+  settings.cpu_share_max = options.compare_cpu;
+  settings.book.rule = {options.compare_relative, options.compare_absolute};
+  settings.book.samples_max = options.compare_samples;
+  settings.compare.secrets = Secrets(options.compare_redact);
+  for (const auto& field : options.compare_ignore) FS_CHECK(settings.compare.ignored.add(field));
+  std::vector<SegmentId> names;
+  for (const auto& segment : segments) names.push_back(segment.id);
+  return std::make_shared<Comparer>(executor, std::move(settings), names);
+}
 
 }  // namespace
 
@@ -80,8 +105,19 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   const Pool::Tls tls{core->credentials, options.upstream_server_name, settings.resource};
   core->watchdog = std::make_shared<Watchdog>(executor);
   core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax, tls);
-  core->mirror =
-      std::make_shared<Mirror>(executor, core->watchdog, MirrorSettings{.deadline = options.mirror_timeout}, tls);
+  core->spool_room = std::make_shared<SpoolRoom>();
+  core->spool_room->body_max = options.mirror.compare_body_max;
+  if (options.mirror.compare) {
+    FS_TRY(comparer, make_comparer(executor, options.mirror, settings.segments));
+    core->comparer = std::move(comparer);
+  }
+  const MirrorSettings mirror{.deadline = options.mirror.timeout, .twice_share = options.mirror.compare_noise};
+  core->mirror = std::make_shared<Mirror>(executor, core->watchdog, mirror, tls, core->comparer, core->spool_room);
+  // The draws must not follow what clients do; that nobody could guess them is not needed.
+  const auto seed = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  if (options.mirror.trial)
+    core->trial = std::make_shared<MirrorTrial>(
+        TrialSettings{.slot = options.mirror.slot, .harmless_share = options.mirror.harmless}, seed);
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 

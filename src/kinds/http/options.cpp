@@ -9,24 +9,10 @@
 #include "base/units.hpp"
 #include "io/tls_context.hpp"
 #include "io/tls_files.hpp"
+#include "kinds/http/option_text.hpp"
 
 namespace foreshadow::kinds::http {
 namespace {
-
-// At most what a person would mean; a typing error must not become a deadline of days.
-constexpr Millis kDurationMax{std::chrono::minutes{10}};
-
-Result<Millis> positive_duration(const std::string& text) {
-  FS_TRY(value, parse_duration(text));
-  if (value <= Millis{0} || value > kDurationMax) return fail(Code::invalid, "must lie between 1ms and 10m");
-  return value;
-}
-
-Result<bool> parse_bool(const std::string& text) {
-  if (text == "true" || text == "yes") return true;
-  if (text == "false" || text == "no") return false;
-  return fail(Code::invalid, "must be true or false");
-}
 
 // A limit of HTTP/2, as a size ("64KiB") or a plain number.
 struct H2Limit {
@@ -94,9 +80,6 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "probe_interval") {
     FS_TRY(value, positive_duration(text));
     options.probe_interval = value;
-  } else if (name == "mirror_timeout") {
-    FS_TRY(value, positive_duration(text));
-    options.mirror_timeout = value;
   } else if (name == "probe_successes") {
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -122,6 +105,8 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
     }
   } else if (const auto* limit = std::ranges::find(kH2Limits, name, &H2Limit::name); limit != kH2Limits.end()) {
     FS_CHECK(set_h2(options.h2, *limit, text));
+  } else if (is_mirror_option(name)) {
+    FS_CHECK(set_mirror_option(options.mirror, name, text));
   } else if (name == "upstream_tls") {
     if (text != "off" && text != "verify" && text != "insecure")
       return fail(Code::invalid, "must be off, verify or insecure");
@@ -147,7 +132,7 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
 }  // namespace
 
 std::vector<OptionInfo> option_infos() {
-  return {
+  std::vector<OptionInfo> infos{
       {"probe_path", "path whose 2xx answer means healthy (default /healthz)"},
       {"probe_timeout", "a probe slower than this failed (default 2s)"},
       {"probe_interval", "pause between the probes of a shadow that comes up (default 250ms)"},
@@ -155,7 +140,6 @@ std::vector<OptionInfo> option_infos() {
       {"sticky",
        "what stays on its side while the weight grows: connection (default), address, cookie (the gateway's own), "
        "cookie:NAME, header:NAME; or request, which draws afresh each time"},
-      {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
       {"trust_forwarded", "true behind another proxy: its X-Forwarded-Proto is passed on (default false)"},
       {"upstream_tls", "to instances: off (default), verify, or insecure (any certificate will do)"},
       {"upstream_ca_file", "authorities that vouch for instances (default: the system's)"},
@@ -174,6 +158,8 @@ std::vector<OptionInfo> option_infos() {
       {"h2_idle_frames_max", "HTTP/2: frames in a row that do nothing before the connection is ended (default 1000)"},
       {"h2_continuations_max", "HTTP/2: CONTINUATION frames of one header section (default 8)"},
   };
+  for (auto& info : mirror_option_infos()) infos.push_back(std::move(info));
+  return infos;
 }
 
 Result<HttpOptions> parse_options(const Options& options) {

@@ -13,6 +13,7 @@
 #include "io/http_client.hpp"
 #include "io/tls_settings.hpp"
 #include "kinds/http/h2/settings.hpp"
+#include "kinds/http/mirror_options.hpp"
 #include "kinds/http/sticky.hpp"
 #include "kinds/kind.hpp"
 
@@ -31,8 +32,8 @@ struct HttpOptions {
   int probe_successes = 3;  // in a row, before a shadow counts as ready
   Sticky sticky;
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
-  Millis mirror_timeout{5000};   // a shadow slower than this failed a copy
-  std::uint64_t max_body = 0;    // bytes of a request body; 0: any
+  MirrorOptions mirror;
+  std::uint64_t max_body = 0;  // bytes of a request body; 0: any
   h2::Settings h2;
   UpstreamTls upstream_tls = UpstreamTls::off;
   io::TlsClientSettings upstream;

@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "kinds/http/session/date.hpp"
+#include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/text.hpp"
 
@@ -119,10 +120,15 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
   std::optional<proxy::Pass> held(std::move(pass));
   auto& core = link_.core;
-  const auto shadow = may_mirror(core, request_) ? held->mirror() : nullptr;
+  MirrorChoice choice;
+  const auto shadow =
+      may_mirror(core, request_) ? choice.choose(core.trial, link_.gate, *held, request_.received_at) : nullptr;
   const auto end_work = [&](bool ok) {
-    held->finish(ok, since(request_.received_at));
+    if (stream_.closed()) choice.forget();
+    const auto took = since(request_.received_at);
+    held->finish(ok, took);
     held.reset();
+    choice.finished(ok, took);
   };
   spooling_ = shadow && !request_.whole;
   sent_whole_ = request_.whole;
@@ -147,6 +153,7 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
       continue;
     }
     if (tried.end != End::answered) {
+      if (tried.client_failed()) choice.forget();
       end_work(tried.client_failed());
       if (shadow && !tried.client_failed()) mirror(shadow, 0);
       if (tried.end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
@@ -155,7 +162,9 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     }
     // Until now it might have had to be sent again.
     if (request_.whole) consumed(request_.body.size());
+    if (shadow) begin_to_keep(kept_, core, answer_);
     const auto relayed = co_await relay(*got->conn);
+    if (!relayed.whole) kept_.drop();
     if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
     end_work(answer_.head.status < 500 && !relayed.broken);
     if (shadow) mirror(shadow, relayed.broken ? 0 : answer_.head.status);
@@ -281,6 +290,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
   while (!framing.empty()) {
     for (int n = 0; state == BodyReader::State::data && n < kPiecesMax; ++n) {
       mux.offer(stream_, body.data());
+      kept_.keep(body.data());
       state = body.ready();
     }
     if (state == BodyReader::State::done) mux.finish(stream_, body.trailers());
@@ -297,7 +307,8 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
     state = co_await body.next();
   }
   link_.write_soon();
-  co_return Relayed{.reusable = framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
+  co_return Relayed{.whole = true,
+                    .reusable = framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
                                 sent_whole_ && upstream.unread().empty()};
 }
 
@@ -319,7 +330,7 @@ void Exchange::mirror(std::shared_ptr<const Instance> to, int primary_status) {
     body = request_.body;
   else if (spooling_ && sent_whole_)
     body = spool_;
-  offer_copy(link_.core, link_.gate, request_, body, std::move(to), link_.client, primary_status);
+  offer_copy(link_.core, link_.gate, request_, body, std::move(to), link_.client, primary_status, kept_);
 }
 
 void Exchange::answer(int status, std::string_view text, bool retry_soon) {

@@ -45,6 +45,7 @@ class Exchange final : private StreamOwner, private InterimSink {
   // The instance has taken so much of the body.
   void consumed(std::size_t bytes);
   struct Relayed {
+    bool whole = false;     // all of it is on its way to the client
     bool broken = false;    // the instance did not send all of it
     bool reusable = false;  // the instance's connection is fit for another request
   };
@@ -64,6 +65,7 @@ class Exchange final : private StreamOwner, private InterimSink {
   std::string out_;
   std::string spool_;  // what of a streamed body was kept for the mirror
   bool spooling_ = false;
+  Spool kept_;  // the answer, while it goes to the client, to be compared with the shadow's
   bool sent_whole_ = true;  // the instance was sent all of the body
 };
 

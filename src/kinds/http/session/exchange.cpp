@@ -5,6 +5,7 @@
 #include <boost/asio/socket_base.hpp>
 #include <variant>
 
+#include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
 
 namespace foreshadow::kinds::http {
@@ -20,10 +21,14 @@ proxy::Micros since(Steady::time_point then) { return std::chrono::duration_cast
 awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pass pass) {
   // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
   std::optional<proxy::Pass> held(std::move(pass));
-  const auto shadow = may_mirror(*core_, request) ? held->mirror() : nullptr;
+  MirrorChoice choice;
+  const auto shadow =
+      may_mirror(*core_, request) ? choice.choose(core_->trial, gate_, *held, request.received_at) : nullptr;
   const auto end_work = [&](bool ok) {
-    held->finish(ok, since(request.received_at));
+    const auto took = since(request.received_at);
+    held->finish(ok, took);
     held.reset();
+    choice.finished(ok, took);
   };
   spooling_ = shadow && !request.whole;
   spool_.clear();
@@ -47,11 +52,15 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     unread_body_ = !request.whole && !body.complete();
     if (tried.end != End::answered) {
       // What a client spoils says nothing of the instance.
+      if (tried.client_failed()) choice.forget();
       end_work(tried.client_failed());
       if (shadow && !tried.client_failed()) mirror(request, shadow, 0);
       co_return co_await answer_failed(request, tried, unread_body_);
     }
+    if (shadow) begin_to_keep(kept_, *core_, answer_);
     const auto relayed = co_await relay(request, *got->conn);
+    if (!relayed.whole) kept_.drop();
+    if (!relayed.whole && !relayed.broken) choice.forget();
     if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
     end_work(answer_.head.status < 500 && !relayed.broken);
     if (shadow) mirror(request, shadow, relayed.broken ? 0 : answer_.head.status);
@@ -176,6 +185,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     const auto written = co_await client_.write({asio::buffer(out_), asio::buffer(body.data()), asio::buffer(tail)});
     if (written.error) co_return Relayed{};
     if (done) break;
+    kept_.keep(body.data());
     out_.clear();
     upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
     state = co_await body.next();
@@ -205,7 +215,7 @@ void Session::mirror(const Request& request, std::shared_ptr<const Instance> to,
     body = request.body;
   else if (spooling_ && !unread_body_)
     body = spool_;
-  offer_copy(*core_, gate_, request, body, std::move(to), arrival_, primary_status);
+  offer_copy(*core_, gate_, request, body, std::move(to), arrival_, primary_status, kept_);
 }
 
 }  // namespace foreshadow::kinds::http

@@ -123,15 +123,25 @@ bool may_mirror(const Core& core, const Request& request) {
   return is_safe(request.head.method) || core.honours_mirror_mark(request.segment);
 }
 
+void begin_to_keep(Spool& kept, const Core& core, const Answer& answer) {
+  if (core.comparer) kept.begin(core.spool_room, answer.bytes);
+}
+
 void offer_copy(const Core& core, proxy::Gate& gate, const Request& request, std::optional<std::string_view> body,
-                std::shared_ptr<const Instance> to, const Arrival& client, int primary_status) {
+                std::shared_ptr<const Instance> to, const Arrival& client, int primary_status, Spool& kept) {
   if (!body || !core.mirror->has_room(request.bytes.size() + body->size())) {
+    kept.drop();
     gate.mirrored(request.segment, {.dropped = true});
     return;
   }
   auto framing = request.framing;
   if (framing.kind == BodyKind::chunked) framing = {BodyKind::length, body->size()};
   MirrorJob job{&gate, std::move(to), request.segment, std::string(request.head.method), {}, primary_status};
+  if (kept.begun()) {
+    job.target = request.head.target;
+    job.primary = kept.take(std::chrono::duration_cast<proxy::Micros>(Watch::Steady::now() - request.received_at));
+    job.safe = is_safe(request.head.method);
+  }
   append_head_to_instance(job.bytes, core, request, framing, *job.to, client, true);
   job.bytes.append(*body);
   core.mirror->offer(std::move(job));

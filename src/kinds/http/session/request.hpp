@@ -98,8 +98,11 @@ std::string new_cookie(const Core& core, const proxy::Gate& gate, const Arrival&
                        const ResponseHead& answer);
 
 bool may_mirror(const Core& core, const Request& request);
-// Offers a copy to the mirror, if all of its body was kept: `body`, or nothing where it was not.
+// Begins to keep an answer that is to be compared with the shadow's.
+void begin_to_keep(Spool& kept, const Core& core, const Answer& answer);
+// Offers a copy to the mirror, if all of its body was kept: `body`, or nothing where it was not. `kept`: the primary's
+// answer, all of it, or nothing begun.
 void offer_copy(const Core& core, proxy::Gate& gate, const Request& request, std::optional<std::string_view> body,
-                std::shared_ptr<const Instance> to, const Arrival& client, int primary_status);
+                std::shared_ptr<const Instance> to, const Arrival& client, int primary_status, Spool& kept);
 
 }  // namespace foreshadow::kinds::http

@@ -39,7 +39,7 @@ class Session : private InterimSink {
     bool reusable = false;  // the instance's connection is fit for another request
     bool keep = false;      // the client's connection is
   };
-  // Streams the answer to the client.
+  // Streams the answer to the client, and into kept_ if that is begun.
   awaitable<Relayed> relay(const Request& request, Conn& upstream);
   // Offers a copy of the request to the mirror.
   void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
@@ -58,6 +58,7 @@ class Session : private InterimSink {
   std::string out_;    // reused for every head that we write
   std::string spool_;  // what of a streamed body was kept for the mirror
   bool spooling_ = false;
+  Spool kept_;  // the answer, while it goes to the client, to be compared with the shadow's
   bool unread_body_ = false;  // the answer came before the body was read: the connection ends with it
 };
 

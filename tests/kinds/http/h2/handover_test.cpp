@@ -173,7 +173,24 @@ TEST_F(H2Handover, SplitsByWeightAndKeepsAConnectionOnItsSide) {
   EXPECT_LT(other, n * 4 / 5);
 }
 
+TEST_F(H2Handover, ComparesAsHttp1Does) {
+  const std::string body(40'000, 'x');
+  a.handle([&](const Message&, Stream&) { return Backend::Reply{ok(body + "a")}; });
+  b.handle([&](const Message& m, Stream&) { return Backend::Reply{ok(body + (m.target() == "/same" ? "a" : "b"))}; });
+  start();
+  apply(split(0, 1));
+  auto c = client();
+  EXPECT_EQ(c->ask(get("/same")).body, body + "a");
+  ASSERT_TRUE(eventually([&] { return segment("browse").mirror.sent == 1; }));
+  EXPECT_EQ(segment("browse").mirror.mismatched, 0u);
+  EXPECT_EQ(c->ask(get("/other")).body, body + "a");
+  ASSERT_TRUE(eventually([&] { return segment("browse").mirror.sent == 2; }));
+  EXPECT_EQ(segment("browse").mirror.mismatched, 1u);
+}
+
 TEST_F(H2Handover, MirrorsAsHttp1Does) {
+  b.handle([](const Message& m, Stream&) { return Backend::Reply{ok("a " + m.target())}; });
+  listener().options["compare_noise"] = "0";
   listener().body_spool_max = 200'000;
   start();
   apply(split(0, 1, 0, 1));

@@ -1,0 +1,15 @@
+// Values of options as people write them, read with the bounds that all options share.
+#pragma once
+
+#include <string>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+
+namespace foreshadow::kinds::http {
+
+// Errors: invalid, as the end of a sentence that begins with the value.
+Result<Millis> positive_duration(const std::string& text);
+Result<bool> parse_bool(const std::string& text);
+
+}  // namespace foreshadow::kinds::http

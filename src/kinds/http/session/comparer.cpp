@@ -1,0 +1,140 @@
+#include "kinds/http/session/comparer.hpp"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace foreshadow::kinds::http {
+namespace {
+
+// Processor time that this thread has used: of waiting for a busy core nobody has had anything.
+std::chrono::nanoseconds used_by_thread() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds{used.tv_sec} + std::chrono::nanoseconds{used.tv_nsec};
+}
+
+constexpr std::size_t kRequestShownMax = 256;
+// Shorter pauses would cost more than they spare.
+constexpr std::chrono::milliseconds kPauseMin{5};
+
+std::size_t bytes_of(const Comparer::Pair& pair) {
+  return pair.request.size() + pair.primary.bytes() + pair.shadow.bytes() + (pair.again ? pair.again->bytes() : 0);
+}
+
+}  // namespace
+
+Comparer::Comparer(boost::asio::any_io_executor executor, ComparerSettings settings,
+                   const std::vector<SegmentId>& segments)
+    : executor_(std::move(executor)),
+      settings_(std::move(settings)),
+      outbox_(std::make_shared<Outbox>()),
+      segments_(segments),
+      book_(segments, settings_.book),
+      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
+
+void Comparer::offer(Pair pair) {
+  const auto bytes = bytes_of(pair);
+  {
+    const std::lock_guard lock(mutex_);
+    if (pair.shadow_id != shadow_) {
+      shadow_ = pair.shadow_id;
+      book_ = DifferenceBook(segments_, settings_.book);
+    }
+    book_.took(pair.segment, pair.primary.took, pair.shadow.took);
+    if (waiting_.size() < settings_.waiting_max && waiting_bytes_ + bytes <= settings_.waiting_bytes_max) {
+      waiting_bytes_ += bytes;
+      waiting_.push_back(std::move(pair));
+      wake_.notify_one();
+      return;
+    }
+    book_.skip(pair.segment, DifferenceBook::Skipped::busy);
+  }
+  pair.gate->mirrored(pair.segment, pair.result);
+}
+
+void Comparer::skip(std::size_t segment) {
+  const std::lock_guard lock(mutex_);
+  book_.skip(segment, DifferenceBook::Skipped::no_answer);
+}
+
+nlohmann::json Comparer::differences() const {
+  // A copy, because making JSON of it takes longer than the gateway's thread should wait.
+  const auto [book, shadow] = [&] {
+    const std::lock_guard lock(mutex_);
+    return std::pair(book_, shadow_);
+  }();
+  auto told = book.to_json();
+  told["shadow"] = shadow;
+  return told;
+}
+
+void Comparer::stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+bool Comparer::judge(Pair& pair) {
+  std::optional<Comparison> twice;
+  if (pair.again) twice = compare(pair.shadow, *pair.again, settings_.compare);
+  const auto compared = compare(pair.primary, pair.shadow, settings_.compare);
+  const auto request = showable(without_values(pair.request), kRequestShownMax);
+  const std::lock_guard lock(mutex_);
+  if (pair.shadow_id != shadow_) return pair.result.mismatched;
+  if (twice) book_.learn(pair.segment, *twice);
+  return book_.judge(pair.segment, request, compared);
+}
+
+void Comparer::tell(Told told) {
+  {
+    const std::lock_guard lock(outbox_->mutex);
+    outbox_->told.push_back(told);
+    // Whoever put the first one in has asked for the loop's attention.
+    if (outbox_->told.size() > 1) return;
+  }
+  boost::asio::post(executor_, [outbox = outbox_] {
+    std::vector<Told> all;
+    {
+      const std::lock_guard lock(outbox->mutex);
+      all.swap(outbox->told);
+    }
+    for (const auto& one : all) one.gate->mirrored(one.segment, one.result);
+  });
+}
+
+void Comparer::run(std::stop_token stop) {
+  constexpr int kLowest = 19;
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kLowest);
+  std::chrono::nanoseconds owed{};
+  std::unique_lock lock(mutex_);
+  while (wake_.wait(lock, stop, [&] { return !waiting_.empty(); })) {
+    auto pair = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    const auto bytes = bytes_of(pair);
+    const auto before = used_by_thread();
+    try {
+      pair.result.mismatched = judge(pair);
+    } catch (const std::exception& e) {
+      log::error("answers could not be compared: {}", e.what());
+    }
+    const auto used = used_by_thread() - before;
+    tell({pair.gate, pair.segment, pair.result});
+    lock.lock();
+    waiting_bytes_ -= bytes;
+    owed += std::chrono::duration_cast<std::chrono::nanoseconds>(used * (1 / settings_.cpu_share_max - 1));
+    if (owed >= kPauseMin) pausing_.wait_for(lock, stop, std::exchange(owed, {}), [] { return false; });
+    if (stop.stop_requested()) return;
+  }
+}
+
+}  // namespace foreshadow::kinds::http
