@@ -1,6 +1,7 @@
 #include "kinds/http/http_protocol.hpp"
 
 #include <algorithm>
+#include <random>
 
 #include "base/log.hpp"
 #include "kinds/http/session/session.hpp"
@@ -40,8 +41,14 @@ class HttpProtocol final : public proxy::Protocol {
       log::error("{}: a session ended badly: {}", core_->settings.resource, e.what());
     }
   }
-  void retire() override { core_->watchdog->retire(); }
-  void stop() override { core_->watchdog->stop(); }
+  void retire() override {
+    core_->watchdog->retire(core_->options.move_long_lived_within);
+    core_->tunnels->retire();
+  }
+  void stop() override {
+    core_->watchdog->stop();
+    core_->tunnels->stop();
+  }
 
  private:
   std::shared_ptr<Core> core_;
@@ -82,6 +89,12 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax, tls);
   core->mirror =
       std::make_shared<Mirror>(executor, core->watchdog, MirrorSettings{.deadline = options.mirror_timeout}, tls);
+  TunnelSettings tunnels{.idle_timeout = settings.idle_timeout,
+                         .close_within = options.upgrade_close_within,
+                         .move_within = options.move_long_lived_within,
+                         .stay_in_hold = options.upgrade_on_hold == UpgradeOnHold::wait};
+  for (const auto& segment : settings.segments) tunnels.segments.push_back(segment.id);
+  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(std::random_device{}()));
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 
