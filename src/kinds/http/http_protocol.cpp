@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "base/log.hpp"
 #include "kinds/http/session/session.hpp"
@@ -45,8 +46,14 @@ class HttpProtocol final : public proxy::Protocol {
       log::error("{}: a session ended badly: {}", core_->settings.resource, e.what());
     }
   }
-  void retire() override { core_->watchdog->retire(); }
-  void stop() override { core_->watchdog->stop(); }
+  void retire() override {
+    core_->watchdog->retire(core_->options.move_long_lived_within);
+    core_->tunnels->retire();
+  }
+  void stop() override {
+    core_->watchdog->stop();
+    core_->tunnels->stop();
+  }
   std::optional<MirrorPace> mirror_pace() const override {
     return core_->trial ? std::optional(core_->trial->pace()) : std::nullopt;
   }
@@ -118,6 +125,12 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   if (options.mirror.trial)
     core->trial = std::make_shared<MirrorTrial>(
         TrialSettings{.slot = options.mirror.slot, .harmless_share = options.mirror.harmless}, seed);
+  TunnelSettings tunnels{.idle_timeout = settings.idle_timeout,
+                         .close_within = options.upgrade_close_within,
+                         .move_within = options.move_long_lived_within,
+                         .stay_in_hold = options.upgrade_on_hold == UpgradeOnHold::wait};
+  for (const auto& segment : settings.segments) tunnels.segments.push_back(segment.id);
+  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(std::random_device{}()));
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 

@@ -95,6 +95,15 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "max_body") {
     FS_TRY(value, parse_bytes(text));
     options.max_body = value;
+  } else if (name == "upgrade_on_hold") {
+    if (text != "close" && text != "wait") return fail(Code::invalid, "must be close or wait");
+    options.upgrade_on_hold = text == "close" ? UpgradeOnHold::close : UpgradeOnHold::wait;
+  } else if (name == "upgrade_close_within") {
+    FS_TRY(value, positive_duration(text));
+    options.upgrade_close_within = value;
+  } else if (name == "move_long_lived_within") {
+    FS_TRY(value, positive_duration(text));
+    options.move_long_lived_within = value;
   } else if (name == "h2") {
     if (text == "only") {
       options.h2.offer = h2::Offer::only;
@@ -149,6 +158,16 @@ std::vector<OptionInfo> option_infos() {
       {"upstream_certificate_file", "our own certificate, for instances that ask for one"},
       {"upstream_key_file", "the key of upstream_certificate_file"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
+      {"upgrade_on_hold",
+       "what becomes of WebSockets and other upgraded connections when a hold begins: close (default; clients connect "
+       "again and wait for the switch), or wait for their end"},
+      {"upgrade_close_within",
+       "an upgraded connection whose client does not leave within this of a hold's beginning is cut; keep it below "
+       "policy.hold.budget (default 150ms)"},
+      {"move_long_lived_within",
+       "upgraded connections on a side that is no longer their client's are ended spread over this, and at an upgrade "
+       "of "
+       "the gateway those and HTTP/2's (default 10s)"},
       {"h2", "HTTP/2 to clients: true (default; a client that begins with its preface gets it), false, or only"},
       {"h2_streams_max", "HTTP/2: requests at once on one connection (default 100)"},
       {"h2_stream_window", "HTTP/2: bytes of one body that wait for the service (default 256KiB)"},

@@ -25,6 +25,12 @@ enum class UpstreamTls {
   insecure,  // any certificate will do: no protection from whoever stands between
 };
 
+// What becomes of connections that were switched to another protocol when a hold begins.
+enum class UpgradeOnHold {
+  close,  // they are seen out
+  wait,   // nothing is closed: the hold succeeds if they end by themselves within its budget
+};
+
 struct HttpOptions {
   std::string probe_path = "/healthz";
   Millis probe_timeout{2000};
@@ -34,6 +40,9 @@ struct HttpOptions {
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   MirrorOptions mirror;
   std::uint64_t max_body = 0;  // bytes of a request body; 0: any
+  UpgradeOnHold upgrade_on_hold = UpgradeOnHold::close;
+  Millis upgrade_close_within{150};  // at a hold: half of what its budget is by default
+  Millis move_long_lived_within{10'000};
   h2::Settings h2;
   UpstreamTls upstream_tls = UpstreamTls::off;
   io::TlsClientSettings upstream;

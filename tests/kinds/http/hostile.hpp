@@ -104,8 +104,8 @@ inline std::vector<Hostile> hostile_requests() {
       {"asterisk for GET", "GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400},
       {"CONNECT", "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n", 501},
       {"CONNECT to a path", "CONNECT / HTTP/1.1\r\nHost: h\r\n\r\n", 501},
-      {"Upgrade", get + "Connection: upgrade\r\nUpgrade: websocket\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n",
-       501},
+      {"Upgrade to no protocol",
+       get + "Connection: upgrade\r\nUpgrade: web socket\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n", 400},
       {"strange expectation", post + "Expect: a-pony\r\nContent-Length: 1\r\n\r\nx", 417},
       // Chunks.
       {"chunk without a size", chunked + "\r\nabc\r\n0\r\n\r\n", 400},

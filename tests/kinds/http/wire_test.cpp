@@ -8,6 +8,7 @@
 #include "kinds/http/wire/framing.hpp"
 #include "kinds/http/wire/rewrite.hpp"
 #include "kinds/http/wire/text.hpp"
+#include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
 namespace {
@@ -41,7 +42,7 @@ Taken take(const std::string& stream, std::vector<std::size_t> cuts = {}) {
       head = *parsed;
       if (head.method == "CONNECT") return {.status = 501};
       const auto connection = read_connection(head.fields);
-      if (connection.upgrade) return {.status = 501};
+      if (const auto offer = offered_protocols(head, connection); !offer) return {.status = offer.error().status};
       if (connection.expects_other) return {.status = 417};
       const auto framed = request_framing(head);
       if (!framed) return {.status = framed.error().status};

@@ -60,6 +60,9 @@ class Conn {
   // do. Waits a second at most.
   awaitable<void> finish();
 
+  // The same without a deadline of its own, and then ends the sending; reading goes on. For who carries both ways.
+  awaitable<void> end_sending();
+
   // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request. After true, and
   // nothing but write() in between, fill() does not look again: the caller waits for nothing else meanwhile.
   bool quiet();

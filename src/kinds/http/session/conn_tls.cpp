@@ -114,4 +114,13 @@ awaitable<void> Conn::finish() {
   while (step == Step::want_write && !co_await settle(step)) step = tls_->end(socket_.native_handle());
 }
 
+awaitable<void> Conn::end_sending() {
+  if (tls_ && !half_written_ && socket_.is_open()) {
+    auto step = tls_->end(socket_.native_handle());
+    while (step == Step::want_write && !co_await settle(step)) step = tls_->end(socket_.native_handle());
+  }
+  error_code ignored;
+  socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+}
+
 }  // namespace foreshadow::kinds::http

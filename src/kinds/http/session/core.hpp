@@ -9,6 +9,7 @@
 #include "kinds/http/session/credentials.hpp"
 #include "kinds/http/session/mirror.hpp"
 #include "kinds/http/session/pool.hpp"
+#include "kinds/http/session/tunnels.hpp"
 #include "kinds/http/trial/trial.hpp"
 #include "kinds/http/wire/head.hpp"
 #include "kinds/http/wire/match.hpp"
@@ -36,6 +37,7 @@ struct Core {
   std::shared_ptr<SpoolRoom> spool_room;
   std::shared_ptr<Mirror> mirror;
   std::shared_ptr<MirrorTrial> trial;  // null: what is to be mirrored is, without further ado
+  std::shared_ptr<Tunnels> tunnels;
 
   // Something comes before a client's first request (arrival.hpp).
   bool has_arrivals() const { return settings.proxy_protocol || credentials->server(); }

@@ -7,6 +7,7 @@
 
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
+#include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -21,9 +22,11 @@ proxy::Micros since(Steady::time_point then) { return std::chrono::duration_cast
 awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pass pass) {
   // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
   std::optional<proxy::Pass> held(std::move(pass));
+  const bool switches = !request.upgrade.empty();
   MirrorChoice choice;
-  const auto shadow =
-      may_mirror(*core_, request) ? choice.choose(core_->trial, gate_, *held, request.received_at) : nullptr;
+  const auto shadow = !switches && may_mirror(*core_, request)
+                          ? choice.choose(core_->trial, gate_, *held, request.received_at)
+                          : nullptr;
   const auto end_work = [&](bool ok) {
     const auto took = since(request.received_at);
     held->finish(ok, took);
@@ -36,7 +39,9 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
 
   const bool safe = is_safe(request.head.method);
   const auto connect_timeout = std::min(core_->rules[request.segment].upstream_timeout, kConnectMax);
-  Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
+  // A method that is safe may be sent twice, but not an offer to become something else: that never meets a connection
+  // that may just be closing, and so is never sent again.
+  Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
     auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
     if (!got) {
@@ -49,6 +54,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       idle_age_max = Millis{0};
       continue;
     }
+    if (tried.end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
     unread_body_ = !request.whole && !body.complete();
     if (tried.end != End::answered) {
       // What a client spoils says nothing of the instance.
@@ -160,13 +166,16 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
                  !unread_body_ && !core_->watchdog->ending();
   const auto cookie = new_cookie(*core_, gate_, arrival_, request, answer_.head);
+  // Which protocol it must be is all there is to a 426.
+  const auto asked_for = head.status == 426 ? named_protocols(head, connection) : std::string{};
   out_.clear();
   append_response(out_, head, connection,
                   {.framing = to_client,
                    .keep_length = framing.kind == BodyKind::none && head.status != 204,
                    .close = !relayed.keep,
                    .set_cookie = cookie,
-                   .client_minor = request.head.minor});
+                   .client_minor = request.head.minor,
+                   .upgrade = asked_for});
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.
   BodyReader body(upstream, framing);

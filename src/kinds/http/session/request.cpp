@@ -4,6 +4,7 @@
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/cookie.hpp"
 #include "kinds/http/wire/text.hpp"
+#include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -29,6 +30,7 @@ Words words_for(const Attempt& attempt, bool safe) {
     case End::client_gone:
     case End::bad:
     case End::answered:
+    case End::switched:
     case End::go_on:
       break;
   }
@@ -60,6 +62,7 @@ void append_head_to_instance(std::string& out, const Core& core, const Request& 
                   .trust_forwarded = core.options.trust_forwarded,
                   .received = request.received,
                   .trailers = request.takes_trailers,
+                  .upgrade = request.upgrade,
                   .expect_continue = request.expects && !mirror,
                   .mirror = mirror});
 }
@@ -101,8 +104,9 @@ awaitable<End> await_answer(Conn& upstream, const Limits& limits, const Request&
       framing = *found;
       co_return End::answered;
     }
-    // Nobody offered to switch.
-    if (status == 101) co_return End::bad;
+    // To something that was not offered, perhaps because nothing was: then what follows has no meaning.
+    if (status == 101)
+      co_return takes_up(answer.head, read_connection(answer.head.fields), request.upgrade) ? End::switched : End::bad;
     // A 100 that nobody waits for, as after we said it ourselves, is not passed on.
     const bool wanted = status == 100 ? until_continue : request.head.minor >= 1;
     if (wanted && !co_await client.interim(answer)) co_return End::client_gone;

@@ -31,6 +31,7 @@ struct Request {
   Framing framing;
   std::size_t segment = 0;
   Affinity::Key client;
+  std::string upgrade;   // protocols that it offers to switch to, as a list
   std::string body;      // read ahead of the gate
   bool whole = true;     // nothing of the body follows `body`
   bool expects = false;  // the client waits for 100 before it sends the body
@@ -43,6 +44,7 @@ struct Request {
 // How an attempt to get an answer from one instance ended.
 enum class End {
   answered,  // a final head was read
+  switched,  // 101 to what the client has offered
   go_on,     // 100 Continue came, and was passed on
   gone,      // the connection ended without one byte of an answer
   cut,       // it ended inside the head

@@ -4,6 +4,7 @@
 
 #include "kinds/http/h2/session.hpp"
 #include "kinds/http/session/date.hpp"
+#include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -14,10 +15,7 @@ constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 }  // namespace
 
 Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy::Gate& gate)
-    : core_(std::move(core)),
-      client_(std::move(client), core_->watchdog),
-      gate_(gate),
-      arrival_(peer_of(client_)) {}
+    : core_(std::move(core)), client_(std::move(client), core_->watchdog), gate_(gate), arrival_(peer_of(client_)) {}
 
 awaitable<void> Session::run() {
   const auto mark = gate_.session();
@@ -52,7 +50,11 @@ awaitable<bool> Session::serve_one() {
   if (!co_await read_head(request)) co_return false;
   if (!co_await check(request)) co_return false;
   BodyReader body(client_, request.framing);
+  if (request.expects && !request.upgrade.empty() && !co_await invite_body(request)) co_return false;
   if (!request.framing.empty() && !request.expects && !co_await read_ahead(request, body)) co_return false;
+
+  // An offer may be ignored, and one that comes with more than we keep is: what follows it would have to wait for it.
+  if (!request.whole) request.upgrade.clear();
 
   request.received_at = Watch::Steady::now();
   request.segment = core_->matcher.match(request.head, request.connection);
@@ -105,7 +107,9 @@ awaitable<bool> Session::check(Request& request) {
   const auto& head = request.head;
   if (head.method == "CONNECT") co_return co_await refuse({501, "CONNECT is not offered"});
   request.connection = read_connection(head.fields);
-  if (request.connection.upgrade) co_return co_await refuse({501, "Upgrade is not offered"});
+  auto offer = offered_protocols(head, request.connection);
+  if (!offer) co_return co_await refuse(offer.error());
+  request.upgrade = std::move(*offer);
   if (request.connection.expects_other) co_return co_await refuse({417, "only 100-continue can be expected"});
   const auto framing = request_framing(head);
   if (!framing) co_return co_await refuse(framing.error());

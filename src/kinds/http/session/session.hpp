@@ -27,12 +27,16 @@ class Session : private InterimSink {
   awaitable<bool> await_request();
   awaitable<bool> read_head(Request& request);
   awaitable<bool> check(Request& request);
+  // Has the client send the body that it holds back: it comes before anything else may (RFC 9110, section 7.8).
+  awaitable<bool> invite_body(Request& request);
   awaitable<bool> read_ahead(Request& request, BodyReader& body);
   awaitable<bool> exchange(Request& request, BodyReader& body, proxy::Pass pass);
   awaitable<Attempt> attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream);
   // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
   awaitable<std::optional<End>> send_rest(Request& request, BodyReader& body, Conn& upstream);
   awaitable<bool> interim(const Answer& answer) override;
+  // Passes the 101 on, and then whatever both sides say, to the end of the connection.
+  awaitable<bool> switch_over(Request& request, proxy::Pass pass, std::unique_ptr<Conn> upstream);
   struct Relayed {
     bool whole = false;     // the client has all of it
     bool broken = false;    // the instance did not send all of it

@@ -1,5 +1,9 @@
 #include "kinds/http/session/watchdog.hpp"
 
+#include <algorithm>
+
+#include "kinds/http/session/spread.hpp"
+
 namespace foreshadow::kinds::http {
 
 Watch::Watch(std::shared_ptr<Watchdog> watchdog, std::function<void()> on_expiry)
@@ -55,22 +59,24 @@ void Watchdog::run() {
   });
 }
 
-void Watchdog::expire_all(bool Watch::* those) {
+void Watchdog::stop() {
+  stopping_ = true;
   for (cursor_ = first_; cursor_;) {
     auto& watch = *cursor_;
     cursor_ = watch.next_;
-    if (watch.*those && !watch.expired_) watch.expire();
+    if (watch.idle_ && !watch.expired_) watch.expire();
   }
 }
 
-void Watchdog::stop() {
-  stopping_ = true;
-  expire_all(&Watch::idle_);
-}
-
-void Watchdog::retire() {
+void Watchdog::retire(std::chrono::milliseconds within) {
   retiring_ = true;
-  expire_all(&Watch::tells_);
+  std::size_t told = 0;
+  for (const auto* watch = first_; watch; watch = watch->next_) told += watch->tells_;
+  const auto now = Watch::Steady::now();
+  std::size_t turn = 0;
+  for (auto* watch = first_; watch; watch = watch->next_)
+    if (watch->tells_ && !watch->expired_)
+      watch->until_ = std::min(watch->until_, now + spread(turn++, told, within, 0));
 }
 
 }  // namespace foreshadow::kinds::http

@@ -31,7 +31,7 @@ class Watch {
   bool expired() const { return expired_; }
   // Nothing is lost if this connection is ended now: stop() ends it at once.
   void set_idle(bool idle) { idle_ = idle; }
-  // Its expiry tells the other side before anything ends, as GOAWAY does: retire() expires it too.
+  // Its expiry tells the other side before anything ends, as GOAWAY does: retire() expires it too, in its turn.
   void set_tells() { tells_ = true; }
   // Passes of the event loop, as far as connections under this watchdog have noticed: what one of them saw in this turn
   // is still true. Never 0.
@@ -61,8 +61,9 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   // Expires every idle connection now, and from now on as soon as it becomes idle.
   void stop();
   bool stopping() const { return stopping_; }
-  // Idle connections stay until their clients have heard that they end: a bare end would meet a request on its way.
-  void retire();
+  // Idle connections stay until their clients have heard that they end: a bare end would meet a request on its way. Who
+  // can be told is told in turn, evenly spread over `within`: not all are to come back at once.
+  void retire(std::chrono::milliseconds within);
   // No answer from now on promises another on the same connection.
   bool ending() const { return stopping_ || retiring_; }
 
@@ -71,7 +72,6 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   void add(Watch& watch);
   void remove(Watch& watch);
   void run();
-  void expire_all(bool Watch::* those);
   boost::asio::steady_timer timer_;
   Watch* first_ = nullptr;
   Watch* cursor_ = nullptr;  // the next one a sweep will look at

@@ -46,6 +46,12 @@ void append_framing(std::string& out, const Framing& framing) {
     fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", framing.length);
 }
 
+void append_upgrade(std::string& out, std::string_view protocols) {
+  if (protocols.empty()) return;
+  append_field(out, "Connection", "Upgrade");
+  append_field(out, "Upgrade", protocols);
+}
+
 // Values of fields of that name, joined as a list.
 std::string joined(const std::vector<Field>& fields, std::string_view lower_name) {
   std::string list;
@@ -142,6 +148,7 @@ void append_request(std::string& out, const RequestHead& head, const Connection&
     append_field(out, "X-Forwarded-Proto", rewrite.secure ? "https" : "http");
   append_field(out, "Via", via(head.fields, rewrite.received));
   if (rewrite.trailers) out += "TE: trailers\r\nConnection: TE\r\n";
+  append_upgrade(out, rewrite.upgrade);
   if (rewrite.expect_continue) append_field(out, "Expect", "100-continue");
   if (rewrite.mirror) append_field(out, "Foreshadow-Mirror", "1");
   append_framing(out, rewrite.framing);
@@ -160,6 +167,7 @@ void append_response(std::string& out, const ResponseHead& head, const Connectio
   } else {
     append_framing(out, rewrite.framing);
   }
+  append_upgrade(out, rewrite.upgrade);
   if (rewrite.close)
     append_field(out, "Connection", "close");
   else if (rewrite.client_minor == 0)

@@ -35,6 +35,7 @@ struct RequestRewrite {
   bool trust_forwarded = false;
   std::string_view received = "1.1";  // the version of HTTP that it came by
   bool trailers = false;              // the client takes trailers, and says so
+  std::string_view upgrade;           // protocols to offer, as a list
   bool expect_continue = false;
   bool mirror = false;  // mark it, so that a service which honours the mark rolls its work back
 };
@@ -49,6 +50,7 @@ struct ResponseRewrite {
   bool close = false;
   std::string_view set_cookie;  // one more Set-Cookie; empty: none
   int client_minor = 1;
+  std::string_view upgrade;  // protocols that it switches to, or asks for (426), as a list
 };
 void append_response(std::string& out, const ResponseHead& head, const Connection& connection,
                      const ResponseRewrite& rewrite);
