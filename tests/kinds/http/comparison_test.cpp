@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "domain/json.hpp"
@@ -63,7 +64,9 @@ struct Comparing : Rig {
   }
   // Until the gate knows of so many copies: all of them are compared then.
   void await(std::uint64_t copies, const std::string& name = "browse") {
-    ASSERT_TRUE(eventually([&] { return segment(name).mirror.sent == copies; })) << segment(name).mirror.sent;
+    // Comparing has the lowest priority: on a machine that is busy otherwise it takes its time.
+    ASSERT_TRUE(eventually([&] { return segment(name).mirror.sent == copies; }, std::chrono::seconds{120}))
+        << segment(name).mirror.sent;
   }
 };
 

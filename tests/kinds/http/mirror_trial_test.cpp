@@ -55,7 +55,7 @@ TEST_F(Trial, InSomeSlotsNothingIsMirrored) {
   const auto counted = [&] {
     return segment("browse").mirror.sent + segment("browse").mirror.dropped + pace().control;
   };
-  EXPECT_TRUE(eventually([&] { return counted() == static_cast<std::uint64_t>(asked); }))
+  EXPECT_TRUE(eventually([&] { return counted() == static_cast<std::uint64_t>(asked); }, std::chrono::seconds{120}))
       << counted() << " of " << asked;
   EXPECT_LT(pace().control, static_cast<std::uint64_t>(asked) / 2);
 }

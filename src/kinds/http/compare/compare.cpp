@@ -20,6 +20,9 @@ constexpr std::size_t kFieldBytesMax = 512;
 // Whoever read these heads has had limits already.
 constexpr Limits kNoLimits{.head_bytes_max = SIZE_MAX, .target_bytes_max = SIZE_MAX, .fields_max = SIZE_MAX};
 
+// Of a header that is there without a value, unlike one that is not there.
+constexpr std::string_view kEmpty = " ";
+
 enum class Show { all, as_target, nothing };
 
 class Differ {
@@ -43,6 +46,12 @@ class Differ {
   std::set<std::string> differing_;
 };
 
+// The parser wants a head to its end; one that was cut is none.
+Parsed<ResponseHead> read_head(const std::string& head) {
+  if (!head.ends_with("\r\n\r\n")) return tl::make_unexpected(Refusal{502, "a head without its end"});
+  return parse_response_head(head, kNoLimits);
+}
+
 // Name to values, those of one name joined in their order; of cookies the names alone.
 std::map<std::string, std::string> headers(const ResponseHead& head) {
   std::map<std::string, std::string> map;
@@ -52,13 +61,14 @@ std::map<std::string, std::string> headers(const ResponseHead& head) {
     std::ranges::transform(name, name.begin(), lower);
     name.resize(std::min(name.size(), kFieldBytesMax));
     if (name == "set-cookie") {
-      cookies.emplace(trim(field.value.substr(0, field.value.find_first_of("=;"))));
+      const auto cookie = trim(field.value.substr(0, field.value.find_first_of("=;")));
+      cookies.emplace(cookie.empty() ? kEmpty : cookie);
       continue;
     }
     auto& values = map["header." + name];
     if (!values.empty()) values += ", ";
     values += field.value;
-    if (values.empty()) values = " ";  // there, though empty
+    if (values.empty()) values = kEmpty;
   }
   for (const auto& cookie : cookies) {
     auto& names = map["header.set-cookie"];
@@ -227,8 +237,8 @@ bool IgnoredFields::has(std::string_view field) const {
 Comparison compare(const AnswerCopy& one, const AnswerCopy& other, const CompareSettings& settings) {
   Comparison out;
   Differ differ(settings, out);
-  const auto ours = parse_response_head(one.head, kNoLimits);
-  const auto theirs = parse_response_head(other.head, kNoLimits);
+  const auto ours = read_head(one.head);
+  const auto theirs = read_head(other.head);
   const int our_status = ours ? ours->status : 0;
   const int their_status = theirs ? theirs->status : 0;
   if (our_status != their_status)

@@ -50,6 +50,7 @@ TEST(Compare, StatusOfAnotherClassIsAllThatIsCompared) {
 TEST(Compare, AHeadThatCannotBeReadDiffers) {
   EXPECT_TRUE(compare({.head = "garbage"}, json("{}"), {}).classes_differ);
   EXPECT_TRUE(compare({.head = "garbage"}, {.head = "garbage"}, {}).classes_differ);
+  EXPECT_TRUE(compare({.head = "HTTP/1.1 200 OK\r\nX: 1"}, json("{}"), {}).classes_differ) << "cut";
 }
 
 TEST(Compare, HeadersButForThoseThatAlwaysDiffer) {
@@ -61,6 +62,13 @@ TEST(Compare, HeadersButForThoseThatAlwaysDiffer) {
               ElementsAre("header.x-a: 1 | 3", "header.x-b: 2 | (absent)", "header.x-c: (absent) |  "));
   EXPECT_THAT(differences(answer("Set-Cookie: a=1\r\n", ""), answer("Set-Cookie: b=1\r\nSet-Cookie: a=1\r\n", "")),
               ElementsAre("header.set-cookie: a | a, b"));
+}
+
+TEST(Compare, WhatIsEmptyIsNotAbsentOnEitherSide) {
+  EXPECT_THAT(differences(answer("X-A:\r\nSet-Cookie: =1\r\n", ""), answer("", "")),
+              ElementsAre("header.set-cookie:   | (absent)", "header.x-a:   | (absent)"));
+  EXPECT_THAT(differences(answer("", ""), answer("X-A:\r\nSet-Cookie: =1\r\n", "")),
+              ElementsAre("header.set-cookie: (absent) |  ", "header.x-a: (absent) |  "));
 }
 
 TEST(Compare, WhatIsIgnoredIsASetting) {
