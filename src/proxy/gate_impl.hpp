@@ -51,6 +51,7 @@ class GateImpl final : public Gate {
   SessionMark session() override { return ++sessions_, make_session_mark(); }
   UnmovableMark unmovable(std::string reason) override;
   void mirrored(std::size_t segment, const MirrorResult& result) override;
+  void refused(std::size_t segment) override { ++stats_.at(segment).refused; }
   const RouteTable& table() const override { return state_.table; }
 
   // What the state would be with this table, for the disk; nothing if it is in force already. Errors as admit().
@@ -72,6 +73,8 @@ class GateImpl final : public Gate {
   GateState state() const;
   // Gateway name and incarnation are the owner's to fill in.
   GatewayReport report() const;
+  // What else the protocol has to say in a report. `add` must be callable as long as report() may be called.
+  void report_also(std::function<void(GatewayReport&)> add) { report_also_ = std::move(add); }
   // Every parked session gets `cancelled`, every pending hold too, and nothing parks any more. For shutdown.
   void close();
 
@@ -95,7 +98,7 @@ class GateImpl final : public Gate {
   void answer_holds(const Result<void>& result);
 
   void leave(Pass& pass) override;
-  void finished(Pass& pass, bool ok, Micros took) override;
+  void finished(Pass& pass, Failure failure, Micros took) override;
   void leave(const UnmovableMark& mark) override;
   void leave(const SessionMark& mark) override;
 
@@ -114,6 +117,7 @@ class GateImpl final : public Gate {
   std::map<std::string, int> unmovable_;
   int sessions_ = 0;
   int in_flight_ = 0;
+  std::function<void(GatewayReport&)> report_also_;
   bool closed_ = false;
 };
 
