@@ -341,7 +341,6 @@ GatewayReport GateImpl::report() const {
   const auto& unmatched = stats_.back();
   if (unmatched.current.requests == 0 && unmatched.other.requests == 0 && unmatched.refused == 0)
     report.segments.pop_back();
-  if (report_also_) report_also_(report);
   return report;
 }
 

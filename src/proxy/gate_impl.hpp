@@ -73,8 +73,6 @@ class GateImpl final : public Gate {
   GateState state() const;
   // Gateway name and incarnation are the owner's to fill in.
   GatewayReport report() const;
-  // What else the protocol has to say in a report. `add` must be callable as long as report() may be called.
-  void report_also(std::function<void(GatewayReport&)> add) { report_also_ = std::move(add); }
   // Every parked session gets `cancelled`, every pending hold too, and nothing parks any more. For shutdown.
   void close();
 
@@ -117,7 +115,6 @@ class GateImpl final : public Gate {
   std::map<std::string, int> unmovable_;
   int sessions_ = 0;
   int in_flight_ = 0;
-  std::function<void(GatewayReport&)> report_also_;
   bool closed_ = false;
 };
 

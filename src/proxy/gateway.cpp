@@ -163,8 +163,6 @@ void Running::add(std::size_t index, std::optional<GateState> booted) {
   GateSettings gate{listener.resource, listener.segments, listener.primary, listener.parked_max, from_the_system()};
   auto& made = plane_->gates[listener.resource] =
       std::make_unique<GateImpl>(plane_->context.get_executor(), gate, std::move(booted));
-  made->report_also(
-      [protocol = plane_->protocols[index].get()](GatewayReport& report) { protocol->describe(report); });
   plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, std::move(sockets_[index]), *made,
                                                          *plane_->protocols.at(listener.resource)));
 }

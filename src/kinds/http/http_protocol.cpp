@@ -1,9 +1,14 @@
 #include "kinds/http/http_protocol.hpp"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
+#include "domain/gateway_report.hpp"
+#include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/session.hpp"
 
 namespace foreshadow::kinds::http {
@@ -44,6 +49,9 @@ class HttpProtocol final : public proxy::Protocol {
     } catch (const std::exception& e) {
       log::error("{}: a session ended badly: {}", core_->settings.resource, e.what());
     }
+  }
+  void describe(GatewayReport& report) const override {
+    if (core_->access_log) report.log_lines_dropped = core_->access_log->dropped();
   }
   void retire() override { core_->watchdog->retire(); }
   void stop() override { core_->watchdog->stop(); }
@@ -103,6 +111,16 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   FS_TRY(loaded, Credentials::load(std::move(credentials), executor));
   core->credentials = std::move(loaded);
   const Pool::Tls tls{core->credentials, options.upstream_server_name, settings.resource};
+  std::uint64_t seed = 0;
+  FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  core->random = Random(seed);
+  core->identity = options.identity;
+  core->identity.told = !options.access_log.empty();
+  if (core->identity.told) {
+    auto opened = AccessLog::open(settings.resource, settings.segments, options, seed);
+    if (!opened) return fail(opened.error().code, "option access_log: " + opened.error().what);
+    core->access_log = std::move(*opened);
+  }
   core->watchdog = std::make_shared<Watchdog>(executor);
   core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax, tls);
   core->spool_room = std::make_shared<SpoolRoom>();

@@ -15,6 +15,7 @@
 #include "kinds/http/h2/settings.hpp"
 #include "kinds/http/mirror_options.hpp"
 #include "kinds/http/sticky.hpp"
+#include "kinds/http/wire/identity.hpp"
 #include "kinds/kind.hpp"
 
 namespace foreshadow::kinds::http {
@@ -33,7 +34,11 @@ struct HttpOptions {
   Sticky sticky;
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   MirrorOptions mirror;
-  std::uint64_t max_body = 0;  // bytes of a request body; 0: any
+  std::uint64_t max_body = 0;    // bytes of a request body; 0: any
+  std::string access_log;        // a file; empty: none
+  double access_log_sample = 1;  // the share of requests that are written down
+  bool access_log_query = false;
+  IdentityRules identity;
   h2::Settings h2;
   UpstreamTls upstream_tls = UpstreamTls::off;
   io::TlsClientSettings upstream;

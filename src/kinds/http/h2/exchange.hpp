@@ -60,6 +60,7 @@ class Exchange final : private StreamOwner, private InterimSink {
   boost::asio::steady_timer changed_;
   boost::asio::cancellation_signal cancel_;
   Request request_;
+  Account account_;
   Answer answer_;
   Framing answer_framing_;
   std::string out_;

@@ -53,6 +53,7 @@ class Session : private InterimSink {
   Conn client_;
   proxy::Gate& gate_;
   Arrival arrival_;
+  Account account_;  // of the request that is being served
   Answer answer_;
   Framing answer_framing_;
   std::string out_;    // reused for every head that we write
