@@ -39,7 +39,7 @@ struct Core {
   std::shared_ptr<Comparer> comparer;  // null: answers are not compared
   std::shared_ptr<SpoolRoom> spool_room;
   std::shared_ptr<Mirror> mirror;
-  std::shared_ptr<MirrorTrial> trial;  // null: what is to be mirrored is, without further ado
+  std::shared_ptr<MirrorTrial> trial;     // null: what is to be mirrored is, without further ado
   std::shared_ptr<AccessLog> access_log;  // null: none is kept
   IdentityRules identity;
   Random random{0};  // for ids

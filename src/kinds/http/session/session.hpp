@@ -59,7 +59,7 @@ class Session : private InterimSink {
   std::string out_;    // reused for every head that we write
   std::string spool_;  // what of a streamed body was kept for the mirror
   bool spooling_ = false;
-  Spool kept_;  // the answer, while it goes to the client, to be compared with the shadow's
+  Spool kept_;                // the answer, while it goes to the client, to be compared with the shadow's
   bool unread_body_ = false;  // the answer came before the body was read: the connection ends with it
 };
 
