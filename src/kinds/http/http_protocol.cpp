@@ -31,6 +31,13 @@ std::vector<std::string> alpn_for(h2::Offer offer) {
   return {"h2", "http/1.1"};
 }
 
+// Ids must differ from those of every other gateway, and of this one before its restart.
+std::uint64_t draw_seed() {
+  std::uint64_t seed = 0;
+  FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
+}
+
 class HttpProtocol final : public proxy::Protocol {
  public:
   explicit HttpProtocol(std::shared_ptr<Core> core) : core_(std::move(core)) {}
@@ -111,13 +118,11 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   FS_TRY(loaded, Credentials::load(std::move(credentials), executor));
   core->credentials = std::move(loaded);
   const Pool::Tls tls{core->credentials, options.upstream_server_name, settings.resource};
-  std::uint64_t seed = 0;
-  FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
-  core->random = Random(seed);
+  core->random = Random(draw_seed());
   core->identity = options.identity;
   core->identity.told = !options.access_log.empty();
   if (core->identity.told) {
-    auto opened = AccessLog::open(settings.resource, settings.segments, options, seed);
+    auto opened = AccessLog::open(settings.resource, settings.segments, options, draw_seed());
     if (!opened) return fail(opened.error().code, "option access_log: " + opened.error().what);
     core->access_log = std::move(*opened);
   }
