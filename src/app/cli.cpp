@@ -17,6 +17,7 @@ std::unique_ptr<CLI::App> make_cli(Job& job) {
   add_role_commands(*app, job);
   add_status_command(*app, job);
   add_differences_command(*app, job);
+  add_metrics_command(*app, job);
   add_record_commands(*app, job);
   add_operator_commands(*app, job);
   add_upgrade_command(*app, job);

@@ -12,6 +12,7 @@ using Job = std::function<int()>;
 
 void add_role_commands(CLI::App& app, Job& job);        // run, gateway, agent, controller, validate
 void add_status_command(CLI::App& app, Job& job);       // status
+void add_metrics_command(CLI::App& app, Job& job);      // metrics
 void add_differences_command(CLI::App& app, Job& job);  // differences
 void add_record_commands(CLI::App& app, Job& job);      // events, explain, replay
 void add_operator_commands(CLI::App& app, Job& job);    // plan, handover, rollback, pause, resume, abort, approve

@@ -1,4 +1,5 @@
-// gateway -> observe: what one gateway holds, and what clients felt through it. Counters are cumulative per incarnation.
+// gateway -> observe: what one gateway holds, and what clients felt through it. Counters are cumulative per
+// incarnation.
 #pragma once
 
 #include <optional>
@@ -12,16 +13,29 @@ namespace foreshadow {
 
 enum class HoldState { open, holding, held, sealed };  // holding: parking new work, old work still in flight
 
+// Why requests failed, where the kind can tell: what SideStats::errors is made of, and clients that went away, who say
+// nothing of the side.
+struct Failures {
+  std::uint64_t connect = 0;      // no connection to the instance
+  std::uint64_t reset = 0;        // its connection ended before the answer did
+  std::uint64_t timeout = 0;      // it did not answer in time
+  std::uint64_t protocol = 0;     // its answer cannot be understood
+  std::uint64_t status_5xx = 0;   // it says itself that it failed
+  std::uint64_t client_gone = 0;  // not an error of the side
+  friend bool operator==(const Failures&, const Failures&) = default;
+};
+
 struct SideStats {
   std::uint64_t requests = 0;  // answered or failed
   std::uint64_t errors = 0;    // 5xx, reset, timeout, protocol error; for SQL: connection-level failures
-  Histogram latency;           // request received whole .. last byte of the answer sent
+  Failures failures;
+  Histogram latency;  // request received whole .. last byte of the answer sent
   friend bool operator==(const SideStats&, const SideStats&) = default;
 };
 
 struct MirrorStats {
   std::uint64_t sent = 0;
-  std::uint64_t dropped = 0;     // queue full or over rate: the mirror never waits
+  std::uint64_t dropped = 0;  // queue full or over rate: the mirror never waits
   std::uint64_t errors = 0;
   std::uint64_t mismatched = 0;  // answers that differ from the primary's: beyond noise (HTTP), in success or rows (SQL)
   Histogram latency;
@@ -33,6 +47,7 @@ struct SegmentStats {
   SideStats current;
   SideStats other;
   MirrorStats mirror;
+  std::uint64_t refused = 0;  // by the gateway itself, for no side: parked too long, or too much parked
   friend bool operator==(const SegmentStats&, const SegmentStats&) = default;
 };
 
@@ -66,6 +81,7 @@ struct GatewayReport {
   std::vector<Unmovable> unmovable;
   std::vector<SegmentStats> segments;
   std::optional<MirrorPace> mirror_pace;  // not of kinds whose mirror goes as it is told, nor if that is turned off
+  std::uint64_t log_lines_dropped = 0;  // of the access log: not taken by the disk in time
   friend bool operator==(const GatewayReport&, const GatewayReport&) = default;
 };
 

@@ -74,6 +74,7 @@ FS_JSON_DECLARE(Policy);
 FS_JSON_DECLARE(SegmentRoute);
 FS_JSON_DECLARE(RouteTable);
 FS_JSON_DECLARE(Histogram);
+FS_JSON_DECLARE(Failures);
 FS_JSON_DECLARE(SideStats);
 FS_JSON_DECLARE(MirrorStats);
 FS_JSON_DECLARE(SegmentStats);

@@ -189,6 +189,7 @@ Result<GatewayReport> Commands::report(const json& request) {
   auto answer = on_loop([&] {
     auto report = gate->report();
     report.mirror_pace = protocols_.at(resource)->mirror_pace();
+    protocols_.at(resource)->describe(report);
     return report;
   });
   answer.gateway = self_.gateway;

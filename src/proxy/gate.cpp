@@ -30,10 +30,10 @@ Pass::~Pass() {
   if (gate_) gate_->leave(*this);
 }
 
-void Pass::finish(bool ok, Micros took) {
+void Pass::finish(Failure failure, Micros took) {
   if (!gate_ || finished_) return;
   finished_ = true;
-  gate_->finished(*this, ok, took);
+  gate_->finished(*this, failure, took);
 }
 
 UnmovableMark::UnmovableMark(UnmovableMark&& other) noexcept

@@ -22,6 +22,8 @@ namespace foreshadow::proxy {
 using Micros = std::chrono::microseconds;
 
 enum class Side { current, other };
+// How a unit of work ended: see domain/gateway_report.hpp. `other`: failed, in a way that the kind does not tell apart.
+enum class Failure { none, other, connect, reset, timeout, protocol, status_5xx, client_gone };
 
 class Gate;
 
@@ -41,7 +43,8 @@ class Pass {
   std::size_t segment() const { return segment_; }
   std::uint64_t epoch() const { return epoch_; }
 
-  void finish(bool ok, Micros took);
+  void finish(Failure failure, Micros took);
+  void finish(bool ok, Micros took) { finish(ok ? Failure::none : Failure::other, took); }
 
  private:
   friend class Gate;
@@ -107,6 +110,8 @@ class Gate {
   virtual SessionMark session() = 0;
   virtual UnmovableMark unmovable(std::string reason) = 0;
   virtual void mirrored(std::size_t segment, const MirrorResult& result) = 0;
+  // The client was told that its work was not done: enter() failed.
+  virtual void refused(std::size_t segment) = 0;
 
   // The table in force: for a session that wants to open its connection to the shadow ahead of time.
   virtual const RouteTable& table() const = 0;
@@ -124,7 +129,7 @@ class Gate {
   static bool is_finished(const Pass& pass) { return pass.finished_; }
   // Called once for each of them, when it ends.
   virtual void leave(Pass& pass) = 0;
-  virtual void finished(Pass& pass, bool ok, Micros took) = 0;
+  virtual void finished(Pass& pass, Failure failure, Micros took) = 0;
   virtual void leave(const UnmovableMark& mark) = 0;
   virtual void leave(const SessionMark& mark) = 0;
 };

@@ -120,14 +120,40 @@ void GateImpl::mirrored(std::size_t segment, const MirrorResult& result) {
   mirror.latency.record(static_cast<std::uint64_t>(std::max<Micros::rep>(0, result.took.count())));
 }
 
-void GateImpl::finished(Pass& pass, bool ok, Micros took) {
+namespace {
+std::uint64_t Failures::* counter_of(Failure failure) {
+  switch (failure) {
+    case Failure::connect:
+      return &Failures::connect;
+    case Failure::reset:
+      return &Failures::reset;
+    case Failure::timeout:
+      return &Failures::timeout;
+    case Failure::protocol:
+      return &Failures::protocol;
+    case Failure::status_5xx:
+      return &Failures::status_5xx;
+    case Failure::client_gone:
+      return &Failures::client_gone;
+    case Failure::none:
+    case Failure::other:
+      break;
+  }
+  return nullptr;
+}
+}  // namespace
+
+void GateImpl::finished(Pass& pass, Failure failure, Micros took) {
   // Work that outlived its epoch (no hold drained it) counts for the instance that did it, whichever side that is now.
   const bool current =
       pass.epoch() == state_.table.epoch ? pass.side() == Side::current : pass.target().id == state_.table.current.id;
   auto& stats = stats_.at(pass.segment());
   auto& side = current ? stats.current : stats.other;
   ++side.requests;
-  if (!ok) ++side.errors;
+  if (failure != Failure::none) {
+    if (failure != Failure::client_gone) ++side.errors;
+    if (const auto counter = counter_of(failure)) ++(side.failures.*counter);
+  }
   side.latency.record(static_cast<std::uint64_t>(std::max<Micros::rep>(0, took.count())));
 }
 
@@ -313,7 +339,8 @@ GatewayReport GateImpl::report() const {
   for (const auto& [reason, sessions] : unmovable_) report.unmovable.push_back({reason, sessions});
   report.segments = stats_;
   const auto& unmatched = stats_.back();
-  if (unmatched.current.requests == 0 && unmatched.other.requests == 0) report.segments.pop_back();
+  if (unmatched.current.requests == 0 && unmatched.other.requests == 0 && unmatched.refused == 0)
+    report.segments.pop_back();
   return report;
 }
 

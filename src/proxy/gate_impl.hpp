@@ -51,6 +51,7 @@ class GateImpl final : public Gate {
   SessionMark session() override { return ++sessions_, make_session_mark(); }
   UnmovableMark unmovable(std::string reason) override;
   void mirrored(std::size_t segment, const MirrorResult& result) override;
+  void refused(std::size_t segment) override { ++stats_.at(segment).refused; }
   const RouteTable& table() const override { return state_.table; }
 
   // What the state would be with this table, for the disk; nothing if it is in force already. Errors as admit().
@@ -95,7 +96,7 @@ class GateImpl final : public Gate {
   void answer_holds(const Result<void>& result);
 
   void leave(Pass& pass) override;
-  void finished(Pass& pass, bool ok, Micros took) override;
+  void finished(Pass& pass, Failure failure, Micros took) override;
   void leave(const UnmovableMark& mark) override;
   void leave(const SessionMark& mark) override;
 

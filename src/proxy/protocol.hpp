@@ -19,6 +19,8 @@ class Protocol {
   // Serves one client connection to its end. Never throws. At the end of a shutdown it is cancelled (asio's terminal
   // cancellation) and must then end soon.
   virtual boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket client, Gate& gate) = 0;
+  // Adds what only it knows to a report; on the gateway's thread.
+  virtual void describe(GatewayReport&) const {}
   // Another process takes the new clients: end each session at the next point where its client expects that it may end,
   // and none before. stop() follows.
   virtual void retire() {}

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -43,18 +44,30 @@ class Page {
     std::string lines;
   };
   void add(const std::string& name, const char* type, const char* help, const Labels& labels, double value) {
-    auto [it, fresh] = families_.try_emplace(name);
-    if (fresh) {
-      it->second = {type, help, {}};
-      order_.push_back(name);
+    put(family(name, type, help), name, labels, value);
+  }
+  // Of the class `le` what lies under its edge for certain: the bucket astride of it counts to the next. The sum is
+  // that of the buckets' middles, exact to 1/128.
+  void add_histogram(const std::string& name, const char* help, const Labels& labels, const Histogram& histogram) {
+    auto& lines = family(name, "histogram", help);
+    std::uint64_t count = 0;
+    double sum_us = 0, lower_us = 0;
+    auto edge = kEdges.begin();
+    const auto cumulative = [&](const std::string& le) {
+      auto with_edge = labels;
+      with_edge.emplace_back("le", le);
+      put(lines, name + "_bucket", with_edge, static_cast<double>(count));
+    };
+    for (int bucket = 0; bucket < Histogram::buckets; ++bucket) {
+      const auto upper_us = Histogram::upper_us(bucket);
+      for (; edge != kEdges.end() && upper_us > *edge * 1e6; ++edge) cumulative(number(*edge));
+      count += histogram.at(bucket);
+      sum_us += static_cast<double>(histogram.at(bucket)) * (lower_us + upper_us) / 2;
+      lower_us = upper_us;
     }
-    std::string series = name;
-    for (std::size_t i = 0; i < labels.size(); ++i)
-      series += fmt::format("{}{}=\"{}\"", i ? ',' : '{', labels[i].first, escaped(labels[i].second));
-    if (!labels.empty()) series += '}';
-    // A scraper refuses the whole page over one series given twice; the first is as good as the second.
-    if (!seen_.insert(series).second) return;
-    it->second.lines += series + ' ' + number(value) + '\n';
+    cumulative("+Inf");
+    put(lines, name + "_sum", labels, sum_us / 1e6);
+    put(lines, name + "_count", labels, static_cast<double>(count));
   }
   std::string text() const {
     std::string out;
@@ -66,6 +79,27 @@ class Page {
   }
 
  private:
+  // Seconds. Under the last edge of the histogram, which holds everything above.
+  static constexpr std::array kEdges{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                     0.25,   0.5,     1.0,    2.5,   5.0,    10.0,  30.0, 60.0,  120.0};
+
+  Family& family(const std::string& name, const char* type, const char* help) {
+    auto [it, fresh] = families_.try_emplace(name);
+    if (fresh) {
+      it->second = {type, help, {}};
+      order_.push_back(name);
+    }
+    return it->second;
+  }
+  void put(Family& family, const std::string& name, const Labels& labels, double value) {
+    std::string series = name;
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      series += fmt::format("{}{}=\"{}\"", i ? ',' : '{', labels[i].first, escaped(labels[i].second));
+    if (!labels.empty()) series += '}';
+    // A scraper refuses the whole page over one series given twice; the first is as good as the second.
+    if (!seen_.insert(series).second) return;
+    family.lines += series + ' ' + number(value) + '\n';
+  }
   std::map<std::string, Family> families_;
   std::vector<std::string> order_;
   std::set<std::string> seen_;
@@ -119,6 +153,22 @@ void add_value(Page& page, const ObservedValue& observed) {
            "Newest value of a signal that Foreshadow observes.", labels, observed.value);
 }
 
+void add_failures(Page& page, const Labels& side, const Failures& failures) {
+  const auto add = [&](const char* reason, std::uint64_t value) {
+    auto labels = side;
+    labels.emplace_back("reason", reason);
+    page.add("foreshadow_gateway_request_failures_total", "counter",
+             "Requests that failed, by reason; client_gone is the client's doing and no error.", labels,
+             static_cast<double>(value));
+  };
+  add("connect", failures.connect);
+  add("reset", failures.reset);
+  add("timeout", failures.timeout);
+  add("protocol", failures.protocol);
+  add("status_5xx", failures.status_5xx);
+  add("client_gone", failures.client_gone);
+}
+
 void add_gateway(Page& page, const GatewayReport& report) {
   const Labels gateway{{"gateway", report.gateway}, {"resource", report.resource}};
   page.add("foreshadow_gateway_sessions", "gauge", "Client sessions open.", gateway, report.sessions);
@@ -136,6 +186,9 @@ void add_gateway(Page& page, const GatewayReport& report) {
     page.add("foreshadow_gateway_mirror_slowed_down_total", "counter", "Times that mirroring was found to do harm.",
              gateway, static_cast<double>(report.mirror_pace->slowed_down));
   }
+  page.add("foreshadow_gateway_access_log_dropped_total", "counter",
+           "Lines of the access log that were dropped, so that nobody waits.", gateway,
+           static_cast<double>(report.log_lines_dropped));
   for (const auto& segment : report.segments) {
     for (const auto& [side, stats] : {std::pair{"current", &segment.current}, std::pair{"other", &segment.other}}) {
       const Labels labels{
@@ -144,16 +197,25 @@ void add_gateway(Page& page, const GatewayReport& report) {
                static_cast<double>(stats->requests));
       page.add("foreshadow_gateway_request_errors_total", "counter", "Requests that failed as clients saw it.", labels,
                static_cast<double>(stats->errors));
+      add_failures(page, labels, stats->failures);
+      page.add_histogram("foreshadow_gateway_request_duration_seconds",
+                         "From the request received whole to the last byte of its answer sent.", labels,
+                         stats->latency);
     }
     const Labels labels{{"gateway", report.gateway}, {"resource", report.resource}, {"segment", segment.segment}};
     const auto mirror = [&](const char* name, const char* help, std::uint64_t value) {
       page.add(name, "counter", help, labels, static_cast<double>(value));
     };
+    page.add("foreshadow_gateway_refused_requests_total", "counter",
+             "Requests that waited too long for a handover, or found too many waiting.", labels,
+             static_cast<double>(segment.refused));
     mirror("foreshadow_gateway_mirrored_requests_total", "Copies sent to the shadow.", segment.mirror.sent);
     mirror("foreshadow_gateway_mirror_dropped_total", "Copies not sent, so that nobody waits.", segment.mirror.dropped);
     mirror("foreshadow_gateway_mirror_errors_total", "Copies that failed.", segment.mirror.errors);
     mirror("foreshadow_gateway_mirror_mismatches_total", "Copies answered unlike the original.",
            segment.mirror.mismatched);
+    page.add_histogram("foreshadow_gateway_mirror_duration_seconds", "From a copy's turn to the end of its answer.",
+                       labels, segment.mirror.latency);
   }
 }
 

@@ -1,10 +1,15 @@
 #include "kinds/http/http_protocol.hpp"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
+#include "domain/gateway_report.hpp"
+#include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/session.hpp"
 
 namespace foreshadow::kinds::http {
@@ -27,6 +32,13 @@ std::vector<std::string> alpn_for(h2::Offer offer) {
   return {"h2", "http/1.1"};
 }
 
+// Ids must differ from those of every other gateway, and of this one before its restart.
+std::uint64_t draw_seed() {
+  std::uint64_t seed = 0;
+  FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
+}
+
 class HttpProtocol final : public proxy::Protocol {
  public:
   explicit HttpProtocol(std::shared_ptr<Core> core) : core_(std::move(core)) {}
@@ -45,6 +57,9 @@ class HttpProtocol final : public proxy::Protocol {
     } catch (const std::exception& e) {
       log::error("{}: a session ended badly: {}", core_->settings.resource, e.what());
     }
+  }
+  void describe(GatewayReport& report) const override {
+    if (core_->access_log) report.log_lines_dropped = core_->access_log->dropped();
   }
   void retire() override {
     core_->watchdog->retire(core_->options.move_long_lived_within);
@@ -110,6 +125,14 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   FS_TRY(loaded, Credentials::load(std::move(credentials), executor));
   core->credentials = std::move(loaded);
   const Pool::Tls tls{core->credentials, options.upstream_server_name, settings.resource};
+  core->random = Random(draw_seed());
+  core->identity = options.identity;
+  core->identity.told = !options.access_log.empty();
+  if (core->identity.told) {
+    auto opened = AccessLog::open(settings.resource, settings.segments, options, draw_seed());
+    if (!opened) return fail(opened.error().code, "option access_log: " + opened.error().what);
+    core->access_log = std::move(*opened);
+  }
   core->watchdog = std::make_shared<Watchdog>(executor);
   core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax, tls);
   core->spool_room = std::make_shared<SpoolRoom>();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
 
 #include "base/units.hpp"
 #include "io/tls_context.hpp"
@@ -49,8 +50,49 @@ bool is_server_name(const std::string& text) {
   return true;
 }
 
+Result<double> parse_share(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !(value > 0 && value <= 1))
+    return fail(Code::invalid, "must be a number above 0, and 1 at most");
+  return value;
+}
+
+// What requests are told by: nothing if it is another option.
+std::optional<Result<void>> set_telling(HttpOptions& options, const std::string& name, const std::string& text) {
+  using Ids = IdentityRules::Ids;
+  using Traces = IdentityRules::Traces;
+  const auto set = [&]() -> Result<void> {
+    if (name == "access_log") {
+      if (text.empty()) return fail(Code::invalid, "must be the path of a file; leave it out for no log");
+      options.access_log = text;
+    } else if (name == "access_log_sample") {
+      FS_TRY(value, parse_share(text));
+      options.access_log_sample = value;
+    } else if (name == "access_log_query") {
+      if (text != "keep" && text != "drop") return fail(Code::invalid, "must be keep or drop");
+      options.access_log_query = text == "keep";
+    } else if (name == "request_id") {
+      if (text != "pass" && text != "make" && text != "off") return fail(Code::invalid, "must be pass, make or off");
+      options.identity.request_id = text == "pass" ? Ids::pass : text == "make" ? Ids::make : Ids::off;
+    } else {
+      if (text != "pass" && text != "start" && text != "off") return fail(Code::invalid, "must be pass, start or off");
+      options.identity.trace = text == "pass" ? Traces::pass : text == "start" ? Traces::start : Traces::off;
+    }
+    return {};
+  };
+  constexpr std::array<std::string_view, 5> names{"access_log", "access_log_sample", "access_log_query", "request_id",
+                                                  "trace"};
+  if (std::ranges::find(names, name) == names.end()) return std::nullopt;
+  return set();
+}
+
 // What only makes sense together.
 Result<void> check_together(const HttpOptions& options, const Options& given) {
+  if (options.access_log.empty())
+    for (const auto* name : {"access_log_sample", "access_log_query"})
+      if (given.contains(name))
+        return fail(Code::invalid, fmt::format("option {}: there is no log to use it for; add access_log: FILE", name));
   const auto& pair = options.upstream.certificate;
   if (options.upstream_tls == UpstreamTls::off)
     for (const auto* name :
@@ -69,6 +111,7 @@ Result<void> check_together(const HttpOptions& options, const Options& given) {
 }
 
 Result<void> set(HttpOptions& options, const std::string& name, const std::string& text) {
+  if (auto done = set_telling(options, name, text)) return *done;
   if (name == "probe_path") {
     if (!text.starts_with('/')) return fail(Code::invalid, "must begin with '/'");
     for (const char c : text)
@@ -168,6 +211,12 @@ std::vector<OptionInfo> option_infos() {
        "upgraded connections on a side that is no longer their client's are ended spread over this, and at an upgrade "
        "of "
        "the gateway those and HTTP/2's (default 10s)"},
+      {"access_log", "a file that gets one line of JSON for each request (default: none)"},
+      {"access_log_sample", "the share of requests that get their line (default 1)"},
+      {"access_log_query", "keep, or drop (default) what follows the '?' of a target: it may hold secrets"},
+      {"request_id", "X-Request-Id: pass (default; a malformed one is dropped), make where there is none, or off"},
+      {"trace",
+       "W3C trace context: pass (default; what is not valid is dropped), start a trace where there is none, or off"},
       {"h2", "HTTP/2 to clients: true (default; a client that begins with its preface gets it), false, or only"},
       {"h2_streams_max", "HTTP/2: requests at once on one connection (default 100)"},
       {"h2_stream_window", "HTTP/2: bytes of one body that wait for the service (default 256KiB)"},
@@ -218,6 +267,10 @@ Result<SegmentOptions> parse_segment_options(const Options& options) {
 }
 
 Result<void> check_files(const HttpOptions& options) {
+  if (!options.access_log.empty())
+    if (const auto folder = std::filesystem::path(options.access_log).parent_path();
+        !folder.empty() && !std::filesystem::is_directory(folder))
+      return fail(Code::invalid, fmt::format("option access_log: there is no directory {}", folder.string()));
   if (options.upstream_tls == UpstreamTls::off) return {};
   const auto blame = [](const char* option, const Error& error) {
     return fail(error.code, fmt::format("option {}: {}", option, error.what));

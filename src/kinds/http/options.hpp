@@ -15,6 +15,7 @@
 #include "kinds/http/h2/settings.hpp"
 #include "kinds/http/mirror_options.hpp"
 #include "kinds/http/sticky.hpp"
+#include "kinds/http/wire/identity.hpp"
 #include "kinds/kind.hpp"
 
 namespace foreshadow::kinds::http {
@@ -43,6 +44,10 @@ struct HttpOptions {
   UpgradeOnHold upgrade_on_hold = UpgradeOnHold::close;
   Millis upgrade_close_within{150};  // at a hold: half of what its budget is by default
   Millis move_long_lived_within{10'000};
+  std::string access_log;        // a file; empty: none
+  double access_log_sample = 1;  // the share of requests that are written down
+  bool access_log_query = false;
+  IdentityRules identity;
   h2::Settings h2;
   UpstreamTls upstream_tls = UpstreamTls::off;
   io::TlsClientSettings upstream;

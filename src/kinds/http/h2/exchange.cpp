@@ -7,6 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
@@ -47,16 +48,23 @@ awaitable<bool> Exchange::change_until(Steady::time_point deadline) {
 awaitable<void> Exchange::run() {
   // A stream that is over is seen after each wait.
   co_await asio::this_coro::throw_if_cancelled(false);
+  const LogAtEnd log(link_.core.access_log.get(), request_, account_, link_.client);
   if (!read_head() || !co_await read_ahead()) co_return;
   request_.received_at = Steady::now();
+  identify(request_.identity, request_.head, request_.connection, link_.core.identity, link_.core.random);
   request_.segment = link_.core.matcher.match(request_.head, request_.connection);
+  account_.matched = true;
   request_.client = link_.client.affinity.key(link_.core.rules[request_.segment].sticky, request_.head);
   const auto sticky = request_.client.sticky;
   if (auto pass = link_.gate.try_enter(request_.segment, sticky)) co_return co_await exchange(std::move(*pass));
   // Parked: the gate has its own cap.
   auto pass = co_await link_.gate.enter(request_.segment, sticky);
+  account_.waited = Steady::now() - request_.received_at;
   if (pass) co_return co_await exchange(std::move(*pass));
-  if (!stream_.closed()) answer(503, pass.error().what, true);
+  if (stream_.closed()) co_return;
+  link_.gate.refused(request_.segment);
+  account_.refused = true;
+  answer(503, pass.error().what, true);
 }
 
 bool Exchange::read_head() {
@@ -123,12 +131,15 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   MirrorChoice choice;
   const auto shadow =
       may_mirror(core, request_) ? choice.choose(core.trial, link_.gate, *held, request_.received_at) : nullptr;
-  const auto end_work = [&](bool ok) {
+  if (core.access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);
+  account_.bytes_in = request_.body.size();
+  const auto end_work = [&](proxy::Failure failure) {
     if (stream_.closed()) choice.forget();
     const auto took = since(request_.received_at);
-    held->finish(ok, took);
+    account_.failure = failure;
+    held->finish(failure, took);
     held.reset();
-    choice.finished(ok, took);
+    choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
   };
   spooling_ = shadow && !request_.whole;
   sent_whole_ = request_.whole;
@@ -138,11 +149,11 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
     // What a client gives up says nothing of the instance.
-    if (stream_.closed()) co_return end_work(true);
+    if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
     auto got = co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
-    if (stream_.closed()) co_return end_work(true);
+    if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
     if (!got) {
-      end_work(false);
+      end_work(proxy::Failure::connect);
       const auto words = words_for_no_connection(got.error());
       co_return answer(words.status, words.text, words.retry_soon);
     }
@@ -150,11 +161,12 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     if (stream_.closed()) tried.end = End::client_gone;
     if (tried.unprocessed(safe) && got->reused && request_.whole) {
       idle_age_max = Millis{0};
+      account_.retried = true;
       continue;
     }
     if (tried.end != End::answered) {
       if (tried.client_failed()) choice.forget();
-      end_work(tried.client_failed());
+      end_work(failure_of(tried.end));
       if (shadow && !tried.client_failed()) mirror(shadow, 0);
       if (tried.end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
       const auto words = words_for(tried, safe);
@@ -165,8 +177,12 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     if (shadow) begin_to_keep(kept_, core, answer_);
     const auto relayed = co_await relay(*got->conn);
     if (!relayed.whole) kept_.drop();
+    const bool late = relayed.broken && got->conn->timed_out();
     if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
-    end_work(answer_.head.status < 500 && !relayed.broken);
+    end_work(relayed.broken               ? failure_of(late ? End::timeout : End::cut)
+             : answer_.head.status >= 500 ? proxy::Failure::status_5xx
+             : !relayed.whole             ? proxy::Failure::client_gone
+                                          : proxy::Failure::none);
     if (shadow) mirror(shadow, relayed.broken ? 0 : answer_.head.status);
     co_return;
   }
@@ -224,6 +240,7 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
     data.clear();
     data.swap(stream_.body);
     total += data.size();
+    account_.bytes_in = total;
     if (max != 0 && total > max) co_return End::too_large;
     if (spooling_) {
       spooling_ = total <= core.settings.body_spool_max && core.mirror->has_room(total);
@@ -269,6 +286,8 @@ awaitable<bool> Exchange::interim(const Answer& answer) {
 
 awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
   const auto& head = answer_.head;
+  account_.status = head.status;
+  if (link_.core.access_log) account_.first_byte_at = Steady::now();
   const auto connection = read_connection(head.fields);
   const auto framing = answer_framing_;
   // The answer to HEAD, or 304: Content-Length tells of a body that is not sent.
@@ -291,6 +310,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
     for (int n = 0; state == BodyReader::State::data && n < kPiecesMax; ++n) {
       mux.offer(stream_, body.data());
       kept_.keep(body.data());
+      account_.bytes_out += body.data().size();
       state = body.ready();
     }
     if (state == BodyReader::State::done) mux.finish(stream_, body.trailers());
@@ -341,6 +361,7 @@ void Exchange::answer(int status, std::string_view text, bool retry_soon) {
   FieldList fields{{"date", date}, {"content-type", "text/plain; charset=utf-8"}, {"content-length", length}};
   if (retry_soon) fields.emplace_back("retry-after", "1");
   if (request_.head.method == "HEAD") body.clear();
+  account_.answer_ourselves(status, body.size());
   link_.mux.answer_whole(stream_, status, fields, std::move(body));
   link_.write_soon();
 }

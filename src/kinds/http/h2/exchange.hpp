@@ -60,12 +60,13 @@ class Exchange final : private StreamOwner, private InterimSink {
   boost::asio::steady_timer changed_;
   boost::asio::cancellation_signal cancel_;
   Request request_;
+  Account account_;
   Answer answer_;
   Framing answer_framing_;
   std::string out_;
   std::string spool_;  // what of a streamed body was kept for the mirror
   bool spooling_ = false;
-  Spool kept_;  // the answer, while it goes to the client, to be compared with the shadow's
+  Spool kept_;              // the answer, while it goes to the client, to be compared with the shadow's
   bool sent_whole_ = true;  // the instance was sent all of the body
 };
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/random.hpp"
 #include "kinds/http/options.hpp"
 #include "kinds/http/session/complaints.hpp"
 #include "kinds/http/session/credentials.hpp"
@@ -12,10 +13,13 @@
 #include "kinds/http/session/tunnels.hpp"
 #include "kinds/http/trial/trial.hpp"
 #include "kinds/http/wire/head.hpp"
+#include "kinds/http/wire/identity.hpp"
 #include "kinds/http/wire/match.hpp"
 #include "proxy/settings.hpp"
 
 namespace foreshadow::kinds::http {
+
+class AccessLog;
 
 // Shared, because frames of sessions and mirrors may outlive the protocol at the very end.
 struct Core {
@@ -38,6 +42,9 @@ struct Core {
   std::shared_ptr<Mirror> mirror;
   std::shared_ptr<MirrorTrial> trial;  // null: what is to be mirrored is, without further ado
   std::shared_ptr<Tunnels> tunnels;
+  std::shared_ptr<AccessLog> access_log;  // null: none is kept
+  IdentityRules identity;
+  Random random{0};  // for ids
 
   // Something comes before a client's first request (arrival.hpp).
   bool has_arrivals() const { return settings.proxy_protocol || credentials->server(); }

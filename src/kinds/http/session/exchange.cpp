@@ -27,11 +27,14 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   const auto shadow = !switches && may_mirror(*core_, request)
                           ? choice.choose(core_->trial, gate_, *held, request.received_at)
                           : nullptr;
-  const auto end_work = [&](bool ok) {
+  if (core_->access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);
+  account_.bytes_in = request.body.size();
+  const auto end_work = [&](proxy::Failure failure) {
     const auto took = since(request.received_at);
-    held->finish(ok, took);
+    account_.failure = failure;
+    held->finish(failure, took);
     held.reset();
-    choice.finished(ok, took);
+    choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
   };
   spooling_ = shadow && !request.whole;
   spool_.clear();
@@ -45,13 +48,14 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   for (;;) {
     auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
     if (!got) {
-      end_work(false);
+      end_work(proxy::Failure::connect);
       const auto words = words_for_no_connection(got.error());
       co_return co_await answer(&request, words.status, words.text, !request.whole, words.retry_soon);
     }
     const auto tried = co_await attempt(request, body, held->target(), *got->conn);
     if (tried.unprocessed(safe) && got->reused && request.whole) {
       idle_age_max = Millis{0};
+      account_.retried = true;
       continue;
     }
     if (tried.end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
@@ -59,7 +63,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     if (tried.end != End::answered) {
       // What a client spoils says nothing of the instance.
       if (tried.client_failed()) choice.forget();
-      end_work(tried.client_failed());
+      end_work(failure_of(tried.end));
       if (shadow && !tried.client_failed()) mirror(request, shadow, 0);
       co_return co_await answer_failed(request, tried, unread_body_);
     }
@@ -67,8 +71,12 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     const auto relayed = co_await relay(request, *got->conn);
     if (!relayed.whole) kept_.drop();
     if (!relayed.whole && !relayed.broken) choice.forget();
+    const bool late = relayed.broken && got->conn->timed_out();
     if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
-    end_work(answer_.head.status < 500 && !relayed.broken);
+    end_work(relayed.broken               ? failure_of(late ? End::timeout : End::cut)
+             : answer_.head.status >= 500 ? proxy::Failure::status_5xx
+             : !relayed.whole             ? proxy::Failure::client_gone
+                                          : proxy::Failure::none);
     if (shadow) mirror(request, shadow, relayed.broken ? 0 : answer_.head.status);
     if (unread_body_ && relayed.whole) co_await linger(client_);
     co_return relayed.keep;
@@ -121,6 +129,7 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
     if (state == BodyReader::State::done) break;
     const auto data = body.data();
     total += data.size();
+    account_.bytes_in = total;
     if (max != 0 && total > max) co_return End::too_large;
     if (spooling_) {
       spooling_ = total <= core_->settings.body_spool_max && core_->mirror->has_room(total);
@@ -155,6 +164,8 @@ awaitable<bool> Session::interim(const Answer& answer) {
 
 awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream) {
   const auto& head = answer_.head;
+  account_.status = head.status;
+  if (core_->access_log) account_.first_byte_at = Steady::now();
   const auto connection = read_connection(head.fields);
   const auto framing = answer_framing_;
   auto to_client = framing;
@@ -193,6 +204,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     client_.watch().arm(core_->settings.idle_timeout);
     const auto written = co_await client_.write({asio::buffer(out_), asio::buffer(body.data()), asio::buffer(tail)});
     if (written.error) co_return Relayed{};
+    account_.bytes_out += body.data().size();
     if (done) break;
     kept_.keep(body.data());
     out_.clear();

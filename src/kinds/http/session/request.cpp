@@ -12,6 +12,26 @@ namespace {
 constexpr int kInterimMax = 16;
 }
 
+proxy::Failure failure_of(End end) {
+  switch (end) {
+    case End::gone:
+    case End::cut:
+      return proxy::Failure::reset;
+    case End::timeout:
+      return proxy::Failure::timeout;
+    case End::bad:
+      return proxy::Failure::protocol;
+    case End::client_gone:
+      return proxy::Failure::client_gone;
+    case End::answered:
+    case End::go_on:
+    case End::client_bad:
+    case End::too_large:
+      break;
+  }
+  return proxy::Failure::none;
+}
+
 Words words_for(const Attempt& attempt, bool safe) {
   switch (attempt.end) {
     case End::timeout:
@@ -64,6 +84,7 @@ void append_head_to_instance(std::string& out, const Core& core, const Request& 
                   .trailers = request.takes_trailers,
                   .upgrade = request.upgrade,
                   .expect_continue = request.expects && !mirror,
+                  .identity = &request.identity,
                   .mirror = mirror});
 }
 

@@ -5,9 +5,11 @@
 #include <optional>
 #include <string>
 
+#include "kinds/http/session/account.hpp"
 #include "kinds/http/session/answer.hpp"
 #include "kinds/http/session/arrival.hpp"
 #include "kinds/http/session/core.hpp"
+#include "kinds/http/wire/identity.hpp"
 #include "kinds/http/wire/rewrite.hpp"
 #include "proxy/gate.hpp"
 
@@ -29,6 +31,7 @@ struct Request {
   RequestHead head;
   Connection connection;
   Framing framing;
+  Identity identity;
   std::size_t segment = 0;
   Affinity::Key client;
   std::string upgrade;   // protocols that it offers to switch to, as a list
@@ -68,6 +71,8 @@ struct Words {
   std::string_view text;
   bool retry_soon = false;  // provably nothing was done
 };
+// What such an end is, as clients feel it; a client that spoils its own request is none.
+proxy::Failure failure_of(End end);
 // For an attempt that brought no answer; `safe`: the request's method is.
 Words words_for(const Attempt& attempt, bool safe);
 // For an instance that could not be connected to.

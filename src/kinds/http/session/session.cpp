@@ -3,6 +3,7 @@
 #include <boost/asio/error.hpp>
 
 #include "kinds/http/h2/session.hpp"
+#include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/wire/upgrade.hpp"
 
@@ -47,6 +48,8 @@ awaitable<bool> Session::begins_with_preface() {
 awaitable<bool> Session::serve_one() {
   if (client_.unread().empty() && !co_await await_request()) co_return false;
   Request request;
+  account_ = {};
+  const LogAtEnd log(core_->access_log.get(), request, account_, arrival_);
   if (!co_await read_head(request)) co_return false;
   if (!co_await check(request)) co_return false;
   BodyReader body(client_, request.framing);
@@ -57,14 +60,19 @@ awaitable<bool> Session::serve_one() {
   if (!request.whole) request.upgrade.clear();
 
   request.received_at = Watch::Steady::now();
+  identify(request.identity, request.head, request.connection, core_->identity, core_->random);
   request.segment = core_->matcher.match(request.head, request.connection);
+  account_.matched = true;
   request.client = arrival_.affinity.key(core_->rules[request.segment].sticky, request.head);
   if (auto pass = gate_.try_enter(request.segment, request.client.sticky))
     co_return co_await exchange(request, body, std::move(*pass));
   // Parked: the gate has its own cap.
   client_.watch().disarm();
   auto pass = co_await gate_.enter(request.segment, request.client.sticky);
+  account_.waited = Watch::Steady::now() - request.received_at;
   if (pass) co_return co_await exchange(request, body, std::move(*pass));
+  gate_.refused(request.segment);
+  account_.refused = true;
   co_return co_await answer(&request, 503, pass.error().what, !request.whole, true);
 }
 
@@ -152,12 +160,10 @@ awaitable<bool> Session::answer(const Request* request, int status, std::string_
   close = close || core_->watchdog->ending() || (request && !persistent(request->connection, request->head.minor));
   out_.clear();
   const auto date = date_now();
-  append_own_answer(out_, {.status = status,
-                           .text = text,
-                           .date = date,
-                           .close = close,
-                           .head = request && request->head.method == "HEAD",
-                           .retry_soon = retry_soon});
+  const bool bodyless = request && request->head.method == "HEAD";
+  account_.answer_ourselves(status, bodyless ? 0 : text.size() + 1);
+  append_own_answer(
+      out_, {.status = status, .text = text, .date = date, .close = close, .head = bodyless, .retry_soon = retry_soon});
   client_.watch().arm(core_->settings.idle_timeout);
   const auto written = co_await client_.write(out_);
   if (written.error) co_return false;

@@ -57,12 +57,13 @@ class Session : private InterimSink {
   Conn client_;
   proxy::Gate& gate_;
   Arrival arrival_;
+  Account account_;  // of the request that is being served
   Answer answer_;
   Framing answer_framing_;
   std::string out_;    // reused for every head that we write
   std::string spool_;  // what of a streamed body was kept for the mirror
   bool spooling_ = false;
-  Spool kept_;  // the answer, while it goes to the client, to be compared with the shadow's
+  Spool kept_;                // the answer, while it goes to the client, to be compared with the shadow's
   bool unread_body_ = false;  // the answer came before the body was read: the connection ends with it
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "kinds/http/wire/identity.hpp"
 #include "kinds/http/wire/text.hpp"
 
 namespace foreshadow::kinds::http {
@@ -137,8 +138,10 @@ void append_request(std::string& out, const RequestHead& head, const Connection&
     if (is_hop_by_hop(field.name) || is_request_bookkeeping(field.name) || is_nominated(connection, field.name))
       continue;
     if (!rewrite.trust_forwarded && equals_lower(field.name, "x-forwarded-proto")) continue;
+    if (rewrite.identity && rewrite.identity->drops(field.name)) continue;
     append_field(out, field.name, field.value);
   }
+  if (rewrite.identity) out += rewrite.identity->lines;
   // A nominated X-Forwarded-For is the client's wish to have its own dropped; ours is added all the same.
   const auto path =
       is_nominated(connection, "x-forwarded-for") ? std::string{} : joined(head.fields, "x-forwarded-for");

@@ -26,6 +26,8 @@ bool is_end_to_end(const Field& field, const Connection& connection);
 // The value of Via behind us, for a message that came by this version of HTTP ("1.1", "2.0").
 std::string via(const std::vector<Field>& fields, std::string_view received);
 
+struct Identity;
+
 struct RequestRewrite {
   Framing framing;
   std::string_view client_address;
@@ -37,7 +39,8 @@ struct RequestRewrite {
   bool trailers = false;              // the client takes trailers, and says so
   std::string_view upgrade;           // protocols to offer, as a list
   bool expect_continue = false;
-  bool mirror = false;  // mark it, so that a service which honours the mark rolls its work back
+  const Identity* identity = nullptr;  // null: such fields pass as they are
+  bool mirror = false;                 // mark it, so that a service which honours the mark rolls its work back
 };
 // Appends the whole head. A client's own Foreshadow-Mirror never passes: it would let anybody have an order rolled
 // back.
