@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <random>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
@@ -153,7 +152,7 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
                          .move_within = options.move_long_lived_within,
                          .stay_in_hold = options.upgrade_on_hold == UpgradeOnHold::wait};
   for (const auto& segment : settings.segments) tunnels.segments.push_back(segment.id);
-  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(std::random_device{}()));
+  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(seed + 1));
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 
