@@ -24,6 +24,7 @@ proxy::Failure failure_of(End end) {
     case End::client_gone:
       return proxy::Failure::client_gone;
     case End::answered:
+    case End::switched:
     case End::go_on:
     case End::client_bad:
     case End::too_large:
