@@ -232,6 +232,7 @@ void Mux::pull(std::string& out, std::size_t bytes_max) {
   out_ = &out;
   out_bytes_max_ = bytes_max;
   while (out.size() < bytes_max) {
+    const bool known = guard_.violation().has_value();
     const auto before = out.size();
     const std::uint8_t* data = nullptr;
     const auto n = nghttp2_session_mem_send(session_, &data);
@@ -240,7 +241,11 @@ void Mux::pull(std::string& out, std::size_t bytes_max) {
       break;
     }
     out.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(n));
-    if (out.size() == before) break;
+    // What we send counts too, and its client may never send again.
+    if (const auto& found = guard_.violation(); found && !known)
+      terminate(found->code, found->why);
+    else if (out.size() == before)
+      break;
   }
   out_ = nullptr;
 }
