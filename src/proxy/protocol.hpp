@@ -12,6 +12,8 @@
 
 namespace foreshadow::proxy {
 
+class RestRoom;
+
 // Everything a session needs; outlives it.
 class Protocol {
  public:
@@ -19,6 +21,9 @@ class Protocol {
   // Serves one client connection to its end. Never throws. At the end of a shutdown it is cancelled (asio's terminal
   // cancellation) and must then end soon.
   virtual boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket client, Gate& gate) = 0;
+  // Sessions may end here while their client has nothing to say, if they have no state: serve() is called again when it
+  // has. Called once, before the first client.
+  virtual void rest_in(std::shared_ptr<RestRoom>) {}
   // Another process takes the new clients: end each session at the next point where its client expects that it may end,
   // and none before. stop() follows.
   virtual void retire() {}

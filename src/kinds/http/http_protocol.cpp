@@ -46,6 +46,7 @@ class HttpProtocol final : public proxy::Protocol {
       log::error("{}: a session ended badly: {}", core_->settings.resource, e.what());
     }
   }
+  void rest_in(std::shared_ptr<proxy::RestRoom> room) override { core_->rest = std::move(room); }
   void retire() override {
     core_->watchdog->retire(core_->options.move_long_lived_within);
     core_->tunnels->retire();
