@@ -274,7 +274,10 @@ Running::~Running() {
   if (handoff_) handoff_->stop();
   if (!thread_.joinable()) return;
   on_loop([&] {
-    for (const auto& listener : plane_->listeners) listener->stop_accepting();
+    for (const auto& listener : plane_->listeners) {
+      listener->stop_accepting();
+      listener->end_resting();
+    }
     for (const auto& [resource, gate] : plane_->gates) gate->close();
     for (const auto& [resource, protocol] : plane_->protocols) protocol->stop();
   });

@@ -44,7 +44,9 @@ Result<io::Fd> listen_at(const ListenerSettings& settings) {
 
 Listener::Listener(asio::io_context& context, const ListenerSettings& settings, io::Fd socket, Gate& gate,
                    Protocol& protocol)
-    : context_(context), settings_(settings), gate_(gate), protocol_(protocol), acceptor_(context) {
+    : context_(context), settings_(settings), gate_(gate), protocol_(protocol), acceptor_(context),
+      rest_(std::make_shared<RestRoom>(context.get_executor(), [this](tcp::socket client) { serve(std::move(client)); })) {
+  protocol_.rest_in(rest_);
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   const bool known = ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0;
@@ -55,6 +57,8 @@ Listener::Listener(asio::io_context& context, const ListenerSettings& settings, 
   static_cast<void>(socket.release());
   endpoint_ = acceptor_.local_endpoint();
 }
+
+Listener::~Listener() { rest_->close(); }
 
 void Listener::start() { asio::co_spawn(context_, accept(), asio::detached); }
 
@@ -75,7 +79,7 @@ asio::awaitable<void> Listener::accept() {
     }
     complained = false;
     // Over the limit: closed at once, so that those who are in go on being served.
-    if (sessions_.size() >= static_cast<std::size_t>(settings_.connections_max)) continue;
+    if (sessions() >= static_cast<std::size_t>(settings_.connections_max)) continue;
     boost::system::error_code ignored;
     client.set_option(tcp::no_delay(true), ignored);
     serve(std::move(client));

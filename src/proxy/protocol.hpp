@@ -12,6 +12,8 @@
 
 namespace foreshadow::proxy {
 
+class RestRoom;
+
 // Everything a session needs; outlives it.
 class Protocol {
  public:
@@ -21,6 +23,9 @@ class Protocol {
   virtual boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket client, Gate& gate) = 0;
   // Adds what only it knows to a report; on the gateway's thread.
   virtual void describe(GatewayReport&) const {}
+  // Sessions may end here while their client has nothing to say, if they have no state: serve() is called again when it
+  // has. Called once, before the first client.
+  virtual void rest_in(std::shared_ptr<RestRoom>) {}
   // Another process takes the new clients: end each session at the next point where its client expects that it may end,
   // and none before. stop() follows.
   virtual void retire() {}

@@ -29,6 +29,7 @@ ALLOWED = {
     ("src/kinds/http/session/date.cpp", "std::time(nullptr)"): "the Date header of RFC 9110 states it; nothing reads it back",
     ("src/kinds/postgres/gateway/scram.cpp", "RAND_bytes"): "a nonce is a secret, and Random is not for secrets",
     ("src/kinds/http/session/affinity.cpp", "getrandom"): "it names a client that has no name; nothing is decided by its value",
+    ("src/kinds/http/http_protocol.cpp", "getrandom"): "ids differ from every other gateway's; which requests are mirrored is drawn, not decided",
     ("src/proxy/gateway.cpp", "getrandom"): "an incarnation must differ from every one before it, and is never replayed",
 }
 

@@ -31,7 +31,8 @@ std::vector<std::string> alpn_for(h2::Offer offer) {
   return {"h2", "http/1.1"};
 }
 
-// Ids must differ from those of every other gateway, and of this one before its restart.
+// Ids must differ from those of every other gateway, and of this one before its restart; no draw may follow what
+// clients do.
 std::uint64_t draw_seed() {
   std::uint64_t seed = 0;
   FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
@@ -60,6 +61,7 @@ class HttpProtocol final : public proxy::Protocol {
   void describe(GatewayReport& report) const override {
     if (core_->access_log) report.log_lines_dropped = core_->access_log->dropped();
   }
+  void rest_in(std::shared_ptr<proxy::RestRoom> room) override { core_->rest = std::move(room); }
   void retire() override {
     core_->watchdog->retire(core_->options.move_long_lived_within);
     core_->tunnels->retire();
@@ -142,17 +144,15 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   }
   const MirrorSettings mirror{.deadline = options.mirror.timeout, .twice_share = options.mirror.compare_noise};
   core->mirror = std::make_shared<Mirror>(executor, core->watchdog, mirror, tls, core->comparer, core->spool_room);
-  // The draws must not follow what clients do; that nobody could guess them is not needed.
-  const auto seed = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
   if (options.mirror.trial)
     core->trial = std::make_shared<MirrorTrial>(
-        TrialSettings{.slot = options.mirror.slot, .harmless_share = options.mirror.harmless}, seed);
+        TrialSettings{.slot = options.mirror.slot, .harmless_share = options.mirror.harmless}, draw_seed());
   TunnelSettings tunnels{.idle_timeout = settings.idle_timeout,
                          .close_within = options.upgrade_close_within,
                          .move_within = options.move_long_lived_within,
                          .stay_in_hold = options.upgrade_on_hold == UpgradeOnHold::wait};
   for (const auto& segment : settings.segments) tunnels.segments.push_back(segment.id);
-  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(seed + 1));
+  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(draw_seed()));
   return std::make_unique<HttpProtocol>(std::move(core));
 }
 

@@ -24,6 +24,8 @@ class Affinity {
   Key key(const Sticky& sticky, const RequestHead& head);
   // The value of the Set-Cookie field that names this connection's client from now on. `secure`: it came over TLS.
   std::string set_cookie(bool secure) const;
+  // It knows something that another one for the same connection would not.
+  bool remembers() const { return !own_id_.empty(); }
 
  private:
   std::uint64_t connection_ = 0;

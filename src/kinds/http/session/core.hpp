@@ -15,6 +15,7 @@
 #include "kinds/http/wire/head.hpp"
 #include "kinds/http/wire/identity.hpp"
 #include "kinds/http/wire/match.hpp"
+#include "proxy/rest_room.hpp"
 #include "proxy/settings.hpp"
 
 namespace foreshadow::kinds::http {
@@ -36,6 +37,7 @@ struct Core {
   Complaints complaints{""};  // about clients
   std::shared_ptr<Credentials> credentials;
   std::shared_ptr<Watchdog> watchdog;
+  std::shared_ptr<proxy::RestRoom> rest;  // null: connections stay with their sessions
   std::shared_ptr<Pool> pool;
   std::shared_ptr<Comparer> comparer;  // null: answers are not compared
   std::shared_ptr<SpoolRoom> spool_room;

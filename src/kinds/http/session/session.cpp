@@ -13,13 +13,15 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+// Busy connections never pause so long, and those that do can afford the few system calls of waking up.
+constexpr Millis kRestAfter{1000};
 }  // namespace
 
 Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy::Gate& gate)
     : core_(std::move(core)), client_(std::move(client), core_->watchdog), gate_(gate), arrival_(peer_of(client_)) {}
 
 awaitable<void> Session::run() {
-  const auto mark = gate_.session();
+  mark_ = gate_.session();
   if (core_->has_arrivals() && !co_await arrive(*core_, client_, arrival_)) co_return;
   if (may_speak_h2()) {
     if (client_.unread().empty() && !co_await await_request()) co_return;
@@ -78,11 +80,22 @@ awaitable<bool> Session::serve_one() {
 
 awaitable<bool> Session::await_request() {
   if (core_->watchdog->stopping()) co_return false;
-  client_.watch().arm(core_->settings.idle_timeout);
+  const auto idle_max = core_->settings.idle_timeout;
+  const bool rests = may_rest() && idle_max > kRestAfter;
+  client_.watch().arm(rests ? kRestAfter : idle_max);
   client_.watch().set_idle(true);
   const auto error = co_await client_.readable();
   client_.watch().set_idle(false);
+  if (rests && client_.timed_out() && !core_->watchdog->stopping()) {
+    const auto until = Watch::Steady::now() + idle_max - kRestAfter;
+    core_->rest->take(std::move(client_.socket()), std::move(mark_), until);
+    co_return false;
+  }
   co_return !error && !client_.timed_out();
+}
+
+bool Session::may_rest() const {
+  return core_->rest && !core_->has_arrivals() && !arrival_.affinity.remembers();
 }
 
 awaitable<bool> Session::read_head(Request& request) {

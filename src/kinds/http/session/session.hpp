@@ -25,6 +25,8 @@ class Session : private InterimSink {
   awaitable<bool> begins_with_preface();
   awaitable<bool> serve_one();
   awaitable<bool> await_request();
+  // Another session for the same connection would know as much.
+  bool may_rest() const;
   awaitable<bool> read_head(Request& request);
   awaitable<bool> check(Request& request);
   // Has the client send the body that it holds back: it comes before anything else may (RFC 9110, section 7.8).
@@ -56,6 +58,7 @@ class Session : private InterimSink {
   std::shared_ptr<Core> core_;
   Conn client_;
   proxy::Gate& gate_;
+  proxy::SessionMark mark_;
   Arrival arrival_;
   Account account_;  // of the request that is being served
   Answer answer_;
