@@ -4,8 +4,8 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
 
@@ -47,8 +47,9 @@ awaitable<error_code> Conn::readable() {
     co_return co_await readable_secure();
   }
   char byte = 0;
-  if (recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !would_block(errno))
-    co_return error_code{};
+  if (recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) co_return error_code{};
+  // Told once: whoever reads after it sees an end like any other (tcp(7), SO_ERROR).
+  if (!would_block(errno)) co_return error_code(errno, boost::system::system_category());
   release_buffer();
   co_return co_await wait_to_read();
 }
