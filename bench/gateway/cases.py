@@ -12,6 +12,8 @@ FAILED = ("failed", "failed", 0)
 SPEED = (CPU, ("cpu_user_us", "user", 1), ("cpu_system_us", "system", 1), ("rps", "requests/s", 0), *LATENCY, FAILED)
 MEMORY = (("rss_bytes_per_connection", "RSS B/connection", 0), ("pss_bytes_per_connection", "PSS B/connection", 0),
           ("rss_mib_before", "RSS MiB before", 1), FAILED)
+# A client between two requests is not idle yet; proxies may part with what they kept for it later.
+IDLE_FOR_S = 5
 SETTLED_WITHIN_S = 2.0
 
 
@@ -88,6 +90,7 @@ def _idle_round(running, count):
     before = _settled(running)
     connections = IdleConnections(running.port, count)
     try:
+        time.sleep(IDLE_FOR_S)
         after = _settled(running)
     finally:
         connections.close()
