@@ -73,7 +73,7 @@ trap 'stop_step; exit 143' TERM
 
 # Enough to build the binary and to play the demo.
 readonly PACKAGES_RUN="clang-19 lld-19 cmake ninja-build ccache libboost1.81-dev libexpected-dev libyaml-cpp-dev libcli11-dev
-  libfmt-dev libspdlog-dev libsqlite3-dev libpq-dev libssl-dev zlib1g-dev libnghttp2-dev nlohmann-json3-dev libgtest-dev libgmock-dev postgresql-15
+  libfmt-dev libspdlog-dev libsqlite3-dev libpq-dev libssl-dev zlib1g-dev libnghttp2-dev libjemalloc-dev nlohmann-json3-dev libgtest-dev libgmock-dev postgresql-15
   python3 iproute2 util-linux procps"
 # The sanitizers' runtime, the symbolizer that makes their reports readable, and varnishtest.
 readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates nghttp2-client curl varnish prometheus"

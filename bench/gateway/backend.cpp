@@ -1,7 +1,8 @@
 // The service behind every proxy of the benchmark: one thread, one precomposed answer a body size, two system calls a
 // request, so that what is measured is the proxy. `GET /N` answers N bytes, `GET /count` how many others were answered.
-// With --stall it is the shadow that accepts and never answers: it reads nothing either. It never parses more of a
-// request than its path and its end, and takes no request bodies.
+// With --stall it is the shadow that accepts and never answers: it reads nothing either. With --ledger every write
+// (`POST /write` with a Write-Id and no body) is in that file before it is answered, also if we are killed between. It
+// never parses more of a request than that and its end, and takes no request bodies.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -47,7 +48,8 @@ struct Client {
 
 class Backend {
  public:
-  explicit Backend(bool stall) : stall_(stall) {
+  // `ledger`: a file that is open for appending; -1: writes are refused.
+  Backend(bool stall, int ledger) : stall_(stall), ledger_(ledger) {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     sockaddr_in at{};
     at.sin_family = AF_INET;
@@ -148,6 +150,7 @@ class Backend {
     auto path = slash == head.npos ? std::string_view{} : head.substr(slash + 1);
     path = path.substr(0, path.find(' '));
     if (path == "/count") return counted_ = make_answer(200, std::to_string(answered_));
+    if (path == "/write") return note_write(head);
     std::size_t size = 0;
     const auto [end, error] = std::from_chars(path.data() + !path.empty(), path.data() + path.size(), size);
     if (path.size() < 2 || error != std::errc{} || end != path.data() + path.size() || size > kBodyMax)
@@ -158,7 +161,18 @@ class Backend {
     return answer;
   }
 
+  const std::string& note_write(std::string_view head) {
+    constexpr std::string_view kName = "\r\nWrite-Id: ";
+    const auto at = head.find(kName);
+    if (ledger_ < 0 || at == head.npos) return counted_ = make_answer(404, "no ledger, or no Write-Id\n");
+    auto id = head.substr(at + kName.size());
+    const auto line = fmt::format("{}\n", id.substr(0, id.find("\r\n")));
+    if (::write(ledger_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) die("ledger");
+    return counted_ = make_answer(200, "");
+  }
+
   const bool stall_;
+  const int ledger_;
   int listener_ = -1;
   int poll_ = -1;
   int port_ = 0;
@@ -173,11 +187,14 @@ class Backend {
 
 int main(int argc, char** argv) {
   const bool stall = argc == 2 && std::strcmp(argv[1], "--stall") == 0;
-  if (argc > 1 && !stall) {
-    fmt::print(stderr, "usage: gateway_bench_backend [--stall]\n");
+  const bool keeps = argc == 3 && std::strcmp(argv[1], "--ledger") == 0;
+  if (argc > 1 && !stall && !keeps) {
+    fmt::print(stderr, "usage: gateway_bench_backend [--stall | --ledger FILE]\n");
     return 2;
   }
-  Backend backend(stall);
+  const int ledger = keeps ? open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+  if (keeps && ledger < 0) die(argv[2]);
+  Backend backend(stall, ledger);
   // The port, for whoever started this.
   fmt::print("{}\n", backend.port());
   std::fflush(stdout);

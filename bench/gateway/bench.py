@@ -20,6 +20,7 @@ class Bench:
     rounds: int
     seconds: float
     idle_connections: int
+    handover_seconds: float
     backend: int = 0
     shadow: int = 0
     stalled_shadow: int = 0

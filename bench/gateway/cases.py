@@ -4,6 +4,7 @@ import contextlib
 import time
 
 import summary
+from handovers import handovers
 from traffic import IdleConnections
 
 CPU = ("cpu_us_per_request", "CPU us/request", 1)
@@ -12,6 +13,9 @@ FAILED = ("failed", "failed", 0)
 SPEED = (CPU, ("cpu_user_us", "user", 1), ("cpu_system_us", "system", 1), ("rps", "requests/s", 0), *LATENCY, FAILED)
 MEMORY = (("rss_bytes_per_connection", "RSS B/connection", 0), ("pss_bytes_per_connection", "PSS B/connection", 0),
           ("rss_mib_before", "RSS MiB before", 1), FAILED)
+HANDOVER = (("handovers", "handovers", 0), ("answered", "answered", 0), FAILED, ("p50_ms", "p50 ms", 3),
+            ("p99_ms_without", "p99 ms without", 3), ("p99_ms", "p99 ms", 3), ("added_p99_ms", "added", 3),
+            ("p999_ms", "p99.9 ms", 3), ("longest_ms", "longest ms", 1))
 # A client between two requests is not idle yet; proxies may part with what they kept for it later.
 IDLE_FOR_S = 5
 SETTLED_WITHIN_S = 2.0
@@ -122,4 +126,5 @@ CASES = {
                    (*SPEED, ("mirrored_share", "mirrored", 3))),
     "stalled_mirror": ("100 % mirrored to a shadow that accepts and never answers", stalled_mirror, SPEED),
     "idle_connections": ("memory of idle keep-alive connections", idle_connections, MEMORY),
+    "handovers": ("a handover every 2 s, 2000 requests/s in an open loop, one in five a write", handovers, HANDOVER),
 }

@@ -3,6 +3,9 @@
 // is free to send them). Open-loop latency counts from when a request was due, so a proxy that stalls cannot hide the
 // requests that it kept from being sent. wrk has no open loop and h2load no percentiles, hence a small one of our own.
 //
+// With --writes a share of the requests are `POST /write`, each with an id of its own, and what became of each is in a
+// file: acknowledged, refused (503: nothing was done), or unknown. No write is ever sent twice from here.
+//
 // One JSON object on standard output. What was due before the end may still be sent and answered within five seconds of
 // it; the rest counts as failed, with its age among the latencies.
 #include <arpa/inet.h>
@@ -22,6 +25,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "answer_scanner.hpp"
@@ -43,13 +47,16 @@ struct Settings {
   std::size_t connections = 32;
   double seconds = 2;
   double rate_per_s = 0;  // zero: closed
+  double write_share = 0;
+  std::string writes;  // the file that tells what became of them; empty: none are sent
 };
 
 struct Connection {
   enum class State { connecting, idle, busy };
   int fd = -1;
   State state = State::connecting;
-  Time due;  // of the request under way
+  Time due;                 // of the request under way
+  std::uint64_t write = 0;  // its id; 0: a read
   AnswerScanner answer;
 };
 
@@ -63,6 +70,15 @@ class Load {
         connections_(settings_.connections) {
     poll_ = epoll_create1(EPOLL_CLOEXEC);
     latencies_.reserve(1 << 20);
+    if (settings_.writes.empty()) return;
+    writes_ = std::fopen(settings_.writes.c_str(), "w");
+    if (!writes_) {
+      std::perror(settings_.writes.c_str());
+      std::exit(1);
+    }
+  }
+  ~Load() {
+    if (writes_) std::fclose(writes_);
   }
 
   void run() {
@@ -89,9 +105,9 @@ class Load {
     for (const auto& [name, count] : failures_)
       failures += fmt::format("{}\"{}\":{}", failures.empty() ? "" : ",", name, count);
     fmt::print(
-        "{{\"answered\":{},\"failed\":{},\"failures\":{{{}}},\"reconnects\":{},\"rps\":{:.1f},\"p50_ms\":{:.4f},"
-        "\"p99_ms\":{:.4f},\"p999_ms\":{:.4f},\"max_ms\":{:.4f}}}\n",
-        answered_, failed_, failures, reconnects_, static_cast<double>(answered_in_time_) / settings_.seconds,
+        "{{\"answered\":{},\"failed\":{},\"writes_failed\":{},\"failures\":{{{}}},\"reconnects\":{},\"rps\":{:.1f},"
+        "\"p50_ms\":{:.4f},\"p99_ms\":{:.4f},\"p999_ms\":{:.4f},\"max_ms\":{:.4f}}}\n",
+        answered_, failed_, writes_failed_, failures, reconnects_, static_cast<double>(answered_in_time_) / settings_.seconds,
         quantile(0.5), quantile(0.99), quantile(0.999), quantile(1));
   }
 
@@ -130,8 +146,16 @@ class Load {
   void fail(Connection& connection, const char* why) {
     ++failed_;
     ++failures_[why];
+    if (connection.write != 0) {
+      ++writes_failed_;
+      note_write(connection, connection.answer.status() == 503 ? "refused" : "unknown");
+    }
     if (connection.state == Connection::State::busy) record(connection.due);
     reopen(connection);
+  }
+
+  void note_write(Connection& connection, const char* outcome) {
+    fmt::print(writes_, "{} {}\n", std::exchange(connection.write, 0), outcome);
   }
 
   void record(Time since) {
@@ -149,10 +173,19 @@ class Load {
       connection.state = Connection::State::busy;
       connection.answer.reset();
       ++under_way_;
-      if (::send(connection.fd, request_.data(), request_.size(), MSG_NOSIGNAL) !=
-          static_cast<ssize_t>(request_.size()))
+      const auto& request = next_request(connection);
+      if (::send(connection.fd, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
         fail(connection, "send");
     }
+  }
+
+  const std::string& next_request(Connection& connection) {
+    if (!writes_ || std::uniform_real_distribution<double>()(chance_) >= settings_.write_share) return request_;
+    connection.write = ++last_write_;
+    return write_ = fmt::format(
+               "POST /write HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: foreshadow-bench\r\nWrite-Id: "
+               "{}\r\nContent-Length: 0\r\n\r\n",
+               last_write_);
   }
 
   void advance() {
@@ -189,7 +222,9 @@ class Load {
       case AnswerScanner::Found::complete:
         break;
     }
-    if (connection.answer.status() != 200) return fail(connection, "status");
+    if (connection.answer.status() != 200)
+      return fail(connection, connection.answer.status() == 503 ? "status 503" : "status");
+    if (connection.write != 0) note_write(connection, "acknowledged");
     record(connection.due);
     ++answered_;
     const auto now = Clock::now();
@@ -227,19 +262,24 @@ class Load {
   std::vector<std::int64_t> latencies_;  // nanoseconds
   std::map<std::string, std::uint64_t> failures_;
   std::uint64_t answered_ = 0, answered_in_time_ = 0, failed_ = 0, reconnects_ = 0, under_way_ = 0;
+  std::FILE* writes_ = nullptr;
+  std::string write_;  // as it is sent
+  std::uint64_t last_write_ = 0, writes_failed_ = 0;
   std::array<char, 256 << 10> buffer_{};
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Loader of ./dev bench gateway: GETs over keep-alive connections on loopback, closed or open loop"};
+  CLI::App app{"Loader of ./dev bench gateway: GETs and writes over keep-alive connections on loopback, closed or open loop"};
   Settings settings;
   app.add_option("--port", settings.port)->required();
   app.add_option("--path", settings.path)->capture_default_str();
   app.add_option("--connections", settings.connections)->check(CLI::Range(1, 20'000))->capture_default_str();
   app.add_option("--seconds", settings.seconds)->check(CLI::Range(0.01, 3600.0))->capture_default_str();
   app.add_option("--rate", settings.rate_per_s, "Requests a second, open loop; 0 is closed")->capture_default_str();
+  app.add_option("--write-share", settings.write_share)->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  app.add_option("--writes", settings.writes, "Where to tell what became of each write; none are sent without");
   CLI11_PARSE(app, argc, argv);
   // A wait for the next due request must not be rounded up by the customary 50 microseconds.
   prctl(PR_SET_TIMERSLACK, 1000);

@@ -43,10 +43,11 @@ def parse(arguments):
     parser.add_argument("--alone", action="store_true", help="ours alone")
     parser.add_argument("--rounds", type=int, default=5, help="of each case; at least 5 for medians worth quoting (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.5, help="of load a round (default %(default)s)")
+    parser.add_argument("--handover-seconds", type=float, default=300, help="of load with handovers (default %(default)s)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.rounds < 1 or options.seconds <= 0:
-        parser.error("--rounds and --seconds must be above zero")
+    if options.rounds < 1 or options.seconds <= 0 or options.handover_seconds <= 0:
+        parser.error("--rounds, --seconds and --handover-seconds must be above zero")
     return options
 
 
@@ -107,7 +108,8 @@ def run(options):
     rows = []
     with Stage("bench") as stage:
         seats = machine.Seats(os.sched_getaffinity(0))
-        bench = Bench(stage, options.build, seats, peers, options.rounds, options.seconds, idle)
+        bench = Bench(stage, options.build, seats, peers, options.rounds, options.seconds, idle,
+                      options.handover_seconds)
         bench.backend = start_backend(bench, "service", seats.backend)
         bench.shadow = start_backend(bench, "shadow", seats.shadow)
         bench.stalled_shadow = start_backend(bench, "stalled-shadow", seats.shadow, stall=True)

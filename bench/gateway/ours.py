@@ -42,4 +42,7 @@ class Foreshadow(Peer):
             return
         table = {"resource": "bench", "epoch": 0, "version": 1, "term": 1, "current": instance("primary", backend),
                  "other": instance("shadow", shadow), "routes": [{"segment": "all", "other_weight": 0.0, "mirror": 1.0}]}
-        rpc(directory / "state/gateway-edge.sock", {"verb": "apply", "table": table})
+        rpc(self.control_socket(directory), {"verb": "apply", "table": table})
+
+    def control_socket(self, directory):
+        return directory / "state/gateway-edge.sock"

@@ -76,6 +76,9 @@ def remarks(rows):
                          + ("lies within A/A widened by 1 %" if one["within"] else "does NOT lie within A/A widened by 1 %"))
         if "rate" in row and row["peer"] == "foreshadow":
             lines.append(f"{row['rate']} requests/s were due")
+        if "writes" in row:
+            lines.append(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row["writes"].items()) + " writes; "
+                         f"{row['released']} holds released again")
         if "connections" in row and row["peer"] == "foreshadow":
             lines.append(f"{row['connections']} connections")
     return lines
@@ -113,6 +116,9 @@ def goal_lines(rows):
     lines = [f"{'met    ' if one['held'] else 'NOT met'}  {one['case']}: {one['field']} {one['ratio']:.2f} of {one['peer']}'s, "
              f"at most {one['limit']}" for one in goals(rows)]
     for row in rows:
+        if "writes" in row:
+            lines.append(f"{'met    ' if row['failed'] == 0 else 'NOT met'}  {row['case']}: {row['failed']} failed, lost or doubled in "
+                         f"{row['handovers']} handovers, none may")
         for field, one in row.get("compared", {}).items():
             lines.append(f"{'met    ' if one['within'] else 'NOT met'}  {row['case']}: {field} with a stalled mirror as without")
     return lines or ["none of those measured"]

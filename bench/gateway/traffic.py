@@ -13,12 +13,17 @@ LOAD_MARGIN_S = 30
 
 def start_backend(bench, name, processor, stall=False):
     """Starts one service; returns its port."""
-    argv = [bench.build / "bin/gateway_bench_backend", *(["--stall"] if stall else [])]
+    return start_service(bench, name, processor, ["--stall"] if stall else [])[1]
+
+
+def start_service(bench, name, processor, options):
+    """(process, port)"""
+    argv = [bench.build / "bin/gateway_bench_backend", *options]
     process = bench.stage.start(name, bench.seats.pinned(processor, argv), stdout=subprocess.PIPE)
     line = process.stdout.readline()
     if not line:
         raise DemoError(f"{name} did not start: {bench.stage.log_tail(name, 3)}")
-    return int(line)
+    return process, int(line)
 
 
 def counted(port):
@@ -33,10 +38,12 @@ def counted(port):
     return count
 
 
-def run_load(bench, port, seconds, path, connections=32, rate=0):
+def run_load(bench, port, seconds, path, connections=32, rate=0, writes=None):
+    """`writes`: (share, file), for requests that are writes and where the loader tells what became of them."""
     argv = bench.seats.pinned(bench.seats.loader, [
         bench.build / "bin/gateway_bench_load", "--port", port, "--path", path, "--connections", connections,
-        "--seconds", seconds, "--rate", rate])
+        "--seconds", seconds, "--rate", rate,
+        *(["--write-share", writes[0], "--writes", writes[1]] if writes else [])])
     run = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=seconds + LOAD_MARGIN_S)
     if run.returncode != 0:
         raise DemoError(f"the loader failed: {run.stderr.strip()}")

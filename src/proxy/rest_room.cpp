@@ -1,6 +1,5 @@
 #include "proxy/rest_room.hpp"
 
-#include <malloc.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -17,8 +16,6 @@ using tcp = asio::ip::tcp;
 
 namespace {
 constexpr int kBatch = 128;
-// Sessions that ended to rest here leave holes all over the heap: returned to the system once there are many.
-constexpr std::size_t kTrimAfter = 1000;
 }  // namespace
 
 RestRoom::RestRoom(const asio::any_io_executor& executor, Wake wake)
@@ -55,7 +52,6 @@ void RestRoom::take(tcp::socket client, SessionMark mark, Steady::time_point unt
   (newest_ == kNone ? oldest_ : places_[newest_].newer) = at;
   newest_ = at;
   ++size_;
-  ++came_;
   if (!listening_) listen();
   if (!sweeping_) sweep();
 }
@@ -112,10 +108,6 @@ void RestRoom::sweep() {
     if (error || self->closed_) return;
     const auto now = Steady::now();
     while (self->oldest_ != kNone && self->places_[self->oldest_].until <= now) ::close(self->leave(self->oldest_).fd);
-    if (self->came_ >= kTrimAfter) {
-      self->came_ = 0;
-      malloc_trim(0);
-    }
     if (self->size_ > 0) self->sweep();
   });
 }

@@ -64,7 +64,6 @@ class RestRoom : public std::enable_shared_from_this<RestRoom> {
   std::uint32_t oldest_ = kNone;
   std::uint32_t newest_ = kNone;
   std::size_t size_ = 0;
-  std::size_t came_ = 0;  // since memory was last given back
   bool listening_ = false;
   bool sweeping_ = false;
   bool closed_ = false;

@@ -13,6 +13,7 @@ for folder in ("bench/gateway", "tests/integration", "examples/demo"):
 
 import cases  # noqa: E402
 import envoy  # noqa: E402
+import handovers  # noqa: E402
 import machine  # noqa: E402
 import main  # noqa: E402
 import summary  # noqa: E402
@@ -157,6 +158,11 @@ class Configurations(unittest.TestCase):
         for peer in (Nginx(), envoy.Envoy("/nowhere")):
             self.assertIn("3333", self.texts(peer, 3333))
             self.assertNotIn("shadow", self.texts(peer, None))
+
+    def test_a_ledger_tells_what_was_lost_and_what_was_done_twice(self):
+        told = "1 acknowledged\n2 acknowledged\n3 unknown\n4 refused\n5 refused\n6 acknowledged\n"
+        self.assertEqual(handovers.check_ledgers(told, ["1\n6\n5\n", "3\n6\n"]),
+                         {"acknowledged": 3, "unknown": 1, "refused": 2, "lost": 1, "doubled": 1, "done_although_refused": 1})
 
     def test_every_column_of_a_case_can_be_compared_or_is_plain(self):
         for name, (what, _, columns) in cases.CASES.items():

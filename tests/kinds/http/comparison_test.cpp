@@ -31,6 +31,7 @@ struct Comparing : Rig {
     b.handle([shadow](const Message&, Stream&) { return Backend::Reply{shadow}; });
   }
   void mirror_all() {
+    listener().options.erase("compare_noise");
     // The comparer may use what it wants, so that every pair is compared.
     listener().options["compare_cpu"] = "100%";
     start();

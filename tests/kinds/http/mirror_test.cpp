@@ -10,8 +10,6 @@ using namespace testing;
 using Steady = std::chrono::steady_clock;
 
 struct Mirroring : Rig {
-  // Noise is learned by sending some copies twice; here each is counted.
-  Mirroring() { listener().options["compare_noise"] = "0"; }
   // Requests on one connection; fails the test on the first that is not answered well.
   void browse(int n) {
     auto client = connect();

@@ -1,6 +1,7 @@
 // The trial that keeps the mirror harmless, over the real gateway and two real services.
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <thread>
 
 #include "kinds/http/rig.hpp"
@@ -30,7 +31,6 @@ struct Trial : Rig {
   Trial() {
     listener().options["mirror_trial"] = "true";
     listener().options["mirror_slot"] = "20ms";
-    listener().options["compare_noise"] = "0";
   }
   MirrorPace pace() const { return report().mirror_pace.value_or(MirrorPace{.rate = -1}); }
 };
@@ -62,13 +62,14 @@ TEST_F(Trial, InSomeSlotsNothingIsMirrored) {
 
 TEST_F(Trial, AShadowThatTakesFromItsPrimarySlowsTheMirrorDown) {
   // They share something: for a while after each copy the primary is slow.
-  std::atomic<Steady::rep> copied = 0;
-  b.handle([&](const Message&, Stream&) {
-    copied = Steady::now().time_since_epoch().count();
+  // Copies may still come when this body has returned.
+  const auto copied = std::make_shared<std::atomic<Steady::rep>>(0);
+  b.handle([copied](const Message&, Stream&) {
+    *copied = Steady::now().time_since_epoch().count();
     return Backend::Reply{ok("x")};
   });
-  a.handle([&](const Message&, Stream&) {
-    const auto since = Steady::now().time_since_epoch() - Steady::duration{copied};
+  a.handle([copied](const Message&, Stream&) {
+    const auto since = Steady::now().time_since_epoch() - Steady::duration{*copied};
     std::this_thread::sleep_for(since < std::chrono::milliseconds{5} ? std::chrono::milliseconds{4}
                                                                      : std::chrono::milliseconds{1});
     return Backend::Reply{ok("x")};

@@ -143,7 +143,7 @@ awaitable<void> Session::read() {
 awaitable<error_code> Session::wait_for_bytes() {
   // Nobody's buffer is kept while nothing is at work.
   if (mux.streams() == 0 && !mux.in_header_block() && !said_all_)
-    if (const auto error = co_await client_.readable()) co_return error;
+    if (const auto error = co_await client_.readable(); error || !client_.unread().empty()) co_return error;
   co_return co_await client_.fill();
 }
 

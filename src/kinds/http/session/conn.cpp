@@ -46,8 +46,14 @@ awaitable<error_code> Conn::readable() {
     release_buffer();
     co_return co_await readable_secure();
   }
+  // Into the buffer, if it is still here, rather than looked at and read again.
   char byte = 0;
-  if (recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) co_return error_code{};
+  const bool into_buffer = capacity_ > 0 && begin_ == end_;
+  if (into_buffer) make_room();
+  const auto n = into_buffer ? receive_now() : recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n > 0 && into_buffer && (in_a_row_ += static_cast<std::size_t>(n)) >= kTurn) co_await take_turns();
+  if (n == 0 && into_buffer) co_return asio::error::eof;
+  if (n >= 0) co_return error_code{};
   // Told once: whoever reads after it sees an end like any other (tcp(7), SO_ERROR).
   if (!would_block(errno)) co_return error_code(errno, boost::system::system_category());
   release_buffer();

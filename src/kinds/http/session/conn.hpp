@@ -41,8 +41,8 @@ class Conn {
   // What ALPN chose ("h2", "http/1.1"); empty without.
   std::string_view alpn() const { return tls_ ? tls_->alpn() : std::string_view{}; }
 
-  // Waits until there is something to read (or the end), without holding a buffer meanwhile. Errors: a reset, which
-  // nobody is told of again; those of the wait.
+  // Waits until there is something to read, without holding a buffer meanwhile; it may have been read already then. An
+  // end is told here or by fill(). Errors: a reset, which nobody is told of again; those of the wait.
   awaitable<error_code> readable();
   // Reads what is there behind what is unread; the views given out before are void. At the end: asio::error::eof.
   awaitable<error_code> fill();

@@ -20,7 +20,7 @@ constexpr std::string_view kReason = "the service moves; connect again";
 
 // An idle tunnel holds no buffer.
 awaitable<error_code> receive(Conn& from) {
-  if (const auto error = co_await from.readable()) co_return error;
+  if (const auto error = co_await from.readable(); error || !from.unread().empty()) co_return error;
   co_return co_await from.fill();
 }
 

@@ -1,0 +1,130 @@
+"""Handovers under load: what clients feel of them, and a ledger that tells whether any write was lost or done twice.
+
+We are the gateway's controller here, over its control socket: hold, seal, a table of the next epoch. Two services keep a ledger
+each, written before a write is answered, which outlives them.
+"""
+
+import collections
+import contextlib
+import threading
+import time
+
+import summary
+from parts import RpcError, instance, rpc
+from traffic import run_load, start_service
+
+EVERY_S = 2.0
+RATE = 2000
+WRITE_SHARE = 0.2
+BASELINE_MAX_S = 30
+HOLD = {"lease": 3000, "budget": 500, "park_max": 5000, "attempts_max": 5, "retry_after": 1000}
+
+
+class Controller:
+    """Moves a resource from one service to the other and back. Not thread-safe."""
+
+    def __init__(self, socket, current, other):
+        self._socket = socket
+        self._epoch = 0
+        self._version = 1
+        self.current, self.other = current, other
+        self._apply()
+
+    def hand_over(self):
+        """False: the hold was released again, for what was in flight did not end within its budget. Nothing has moved then."""
+        step = {"resource": "bench", "term": 1, "next_epoch": self._epoch + 1}
+        try:
+            ack = rpc(self._socket, {"verb": "hold", **step, "policy": HOLD})
+        except RpcError as error:
+            if error.code != "timeout":
+                raise
+            return False
+        rpc(self._socket, {"verb": "seal", **step, "incarnation": ack["incarnation"]})
+        self.move()
+        return True
+
+    def move(self):
+        self._epoch += 1
+        self._version = 1
+        self.current, self.other = self.other, self.current
+        self._apply()
+
+    def _apply(self):
+        rpc(self._socket, {"verb": "apply", "table": {
+            "resource": "bench", "epoch": self._epoch, "version": self._version, "term": 1, "current": self.current,
+            "other": self.other, "routes": [{"segment": "all", "other_weight": 0.0, "mirror": 0.0}]}})
+
+
+def check_ledgers(told, ledgers):
+    """`told`: what the loader says became of each write; `ledgers`: what each service has done. Pure.
+
+    {"acknowledged", "unknown", "refused", "lost": acknowledged and nowhere, "doubled": done more than once, "done_although_refused"}
+    """
+    outcomes = dict(line.split() for line in told.splitlines())
+    done = collections.Counter(line for ledger in ledgers for line in ledger.splitlines())
+    count = collections.Counter(outcomes.values())
+    return {
+        **{name: count[name] for name in ("acknowledged", "unknown", "refused")},
+        "lost": sum(1 for write, outcome in outcomes.items() if outcome == "acknowledged" and not done[write]),
+        "doubled": sum(1 for times in done.values() if times > 1),
+        "done_although_refused": sum(1 for write, outcome in outcomes.items() if outcome == "refused" and done[write]),
+    }
+
+
+@contextlib.contextmanager
+def _in_background(work):
+    """`work(stop)` on a thread of its own while the body runs; its exception is ours afterwards."""
+    stop, failure = threading.Event(), []
+
+    def run():
+        try:
+            work(stop)
+        except Exception as error:  # pylint: disable=broad-except
+            failure.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if failure:
+        raise failure[0]
+
+
+def handovers(name, bench):
+    """A handover every two seconds, there and back."""
+    peer = bench.peers[0]
+    ledgers = [bench.stage.dir / f"{name}-{side}.ledger" for side in ("primary", "spare")]
+    ports = [start_service(bench, f"{name}-{side}", bench.seats.backend, ["--ledger", ledger])[1]
+             for side, ledger in zip(("primary", "spare"), ledgers)]
+    told = bench.stage.dir / f"{name}.writes"
+    running = peer.start(bench, name, ports[0])
+    controller = Controller(peer.control_socket(bench.stage.dir / name), instance("primary", ports[0]), instance("spare", ports[1]))
+    moved = collections.Counter()
+
+    def lead(stop):
+        due = time.monotonic() + EVERY_S
+        while not stop.wait(max(0.0, due - time.monotonic())):
+            moved[controller.hand_over()] += 1
+            due += EVERY_S
+
+    try:
+        # What it is without, on the same processes.
+        quiet = run_load(bench, running.port, min(BASELINE_MAX_S, bench.handover_seconds), "/128", rate=RATE,
+                         writes=(WRITE_SHARE, bench.stage.dir / f"{name}.before"))
+        for ledger in ledgers:
+            ledger.write_text("")
+        began = running.cpu_s()
+        with _in_background(lead):
+            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=RATE, writes=(WRITE_SHARE, told))
+        fields = summary.round_of(load, [after - before for before, after in zip(began, running.cpu_s())])
+    finally:
+        bench.stage.stop(running.process)
+    ledger = check_ledgers(told.read_text(), [ledger.read_text() for ledger in ledgers])
+    # A write that is lost or done twice is worse than one that failed, and must not look better.
+    fields["failed"] += quiet["failed"] + ledger["lost"] + ledger["doubled"] + ledger["done_although_refused"]
+    return [{"case": name, "peer": peer.name, **fields, "handovers": moved[True], "released": moved[False],
+             "p99_ms_without": quiet["p99_ms"], "added_p99_ms": load["p99_ms"] - quiet["p99_ms"], "longest_ms": load["max_ms"],
+             "answered": load["answered"], "writes": ledger}]
