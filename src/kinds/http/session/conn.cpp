@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -19,8 +20,47 @@ constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 namespace {
 constexpr std::size_t kFirstBuffer = 32 << 10;
 
+// Small parts are sent as one: copying them costs less than a list of them.
+constexpr std::size_t kOneSend = 4096;
+
+using Parts = std::array<asio::const_buffer, 3>;
+
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+std::size_t total_of(const Parts& parts) { return parts[0].size() + parts[1].size() + parts[2].size(); }
+
+// Sends what the socket takes at once, and takes that from the parts. Below zero: errno says why. No coroutine, in
+// whose frame the copy would have to live.
+ssize_t send_some(int fd, Parts& parts) {
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  const auto total = total_of(parts);
+  ssize_t n = -1;
+  do {
+    if (parts[0].size() == total) {
+      n = send(fd, parts[0].data(), total, kFlags);
+    } else if (total <= kOneSend) {
+      std::array<char, kOneSend> one;
+      auto* at = one.data();
+      for (const auto& part : parts) at = std::copy_n(static_cast<const char*>(part.data()), part.size(), at);
+      n = send(fd, one.data(), total, kFlags);
+    } else {
+      std::array<iovec, 3> list;
+      for (std::size_t i = 0; i < parts.size(); ++i) list[i] = {const_cast<void*>(parts[i].data()), parts[i].size()};
+      msghdr message{};
+      message.msg_iov = list.data();
+      message.msg_iovlen = list.size();
+      n = sendmsg(fd, &message, kFlags);
+    }
+  } while (n < 0 && errno == EINTR);
+  auto left = static_cast<std::size_t>(std::max<ssize_t>(n, 0));
+  for (auto& part : parts) {
+    const auto sent = std::min(left, part.size());
+    part += sent;
+    left -= sent;
+  }
+  return n;
 }
+}  // namespace
 
 Conn::Conn(asio::ip::tcp::socket socket, std::shared_ptr<Watchdog> watchdog)
     : socket_(std::move(socket)), watch_(std::move(watchdog), [this] {
@@ -124,28 +164,16 @@ awaitable<Conn::Written> Conn::write(std::array<asio::const_buffer, 3> parts) {
   if (watch_.expired()) co_return Written{asio::error::timed_out, 0};
   if (tls_) co_return co_await write_secure(parts);
   Written written;
-  std::array<iovec, 3> left{};
-  std::size_t count = 0;
-  for (const auto& part : parts)
-    if (part.size() > 0) left[count++] = {const_cast<void*>(part.data()), part.size()};
-  for (iovec* first = left.data(); count > 0;) {
-    msghdr message{};
-    message.msg_iov = first;
-    message.msg_iovlen = count;
-    const auto n = sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && !would_block(errno)) {
+  while (total_of(parts) > 0) {
+    const auto n = send_some(socket_.native_handle(), parts);
+    if (n >= 0) {
+      written.bytes += static_cast<std::size_t>(n);
+    } else if (would_block(errno)) {
+      if ((written.error = co_await wait_to_write())) break;
+    } else {
       written.error = error_code(errno, boost::system::system_category());
       break;
     }
-    if (n < 0) {
-      if ((written.error = co_await wait_to_write())) break;
-      continue;
-    }
-    written.bytes += static_cast<std::size_t>(n);
-    auto sent = static_cast<std::size_t>(n);
-    while (count > 0 && sent >= first->iov_len) sent -= first->iov_len, ++first, --count;
-    if (count > 0) first->iov_base = static_cast<char*>(first->iov_base) + sent, first->iov_len -= sent;
   }
   co_return written;
 }
