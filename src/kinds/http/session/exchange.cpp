@@ -5,6 +5,8 @@
 #include <boost/asio/socket_base.hpp>
 #include <variant>
 
+#include "kinds/http/session/again.hpp"
+#include "kinds/http/session/body_pace.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
 #include "kinds/http/wire/upgrade.hpp"
@@ -36,6 +38,11 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     held.reset();
     choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
   };
+  const auto give_back = [&] {
+    choice.forget();
+    held->give_back();
+    held.reset();
+  };
   spooling_ = shadow && !request.whole;
   spool_.clear();
   unread_body_ = false;
@@ -47,6 +54,10 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
     auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
+    if (!got && seems_gone(got.error()) && may_enter_again(gate_, *held, request)) {
+      give_back();
+      co_return co_await enter_again(request, body);
+    }
     if (!got) {
       end_work(proxy::Failure::connect);
       const auto words = words_for_no_connection(got.error());
@@ -57,6 +68,11 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       idle_age_max = Millis{0};
       account_.retried = true;
       continue;
+    }
+    if (seems_gone(tried) && may_enter_again(gate_, *held, request)) {
+      got->conn.reset();
+      give_back();
+      co_return co_await enter_again(request, body);
     }
     if (tried.end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
     unread_body_ = !request.whole && !body.complete();
@@ -113,14 +129,16 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
   const bool chunked = request.framing.kind == BodyKind::chunked;
   const auto max = core_->options.max_body;
   std::size_t total = request.body.size();
+  BodyPace pace(core_->options.clients.body_bytes_per_s_min, core_->settings.idle_timeout);
   if (spooling_) spool_ = request.body;
   for (;;) {
     auto state = body.ready();
     while (!state) {
-      client_.watch().arm(core_->settings.idle_timeout);
+      client_.watch().arm(pace.begin(total));
       upstream.watch().disarm();
       // Whoever speaks first: an instance that answers (or leaves) now reads no further, so neither do we.
       const auto first = co_await (client_.fill() || upstream.readable());
+      pace.end();
       if (first.index() == 1) co_return std::nullopt;
       if (std::get<0>(first)) co_return End::client_gone;
       state = body.ready();
@@ -175,7 +193,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   const bool chunked = to_client.kind == BodyKind::chunked;
   Relayed relayed;
   relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
-                 !unread_body_ && !core_->watchdog->ending();
+                 !unread_body_ && !is_last();
   const auto cookie = new_cookie(*core_, gate_, arrival_, request, answer_.head);
   // Which protocol it must be is all there is to a 426.
   const auto asked_for = head.status == 426 ? named_protocols(head, connection) : std::string{};
