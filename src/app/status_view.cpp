@@ -119,7 +119,8 @@ std::string instance_lines(const json& status, const Terminal& terminal) {
                                                        circuit == "open" ? "is left alone" : "is being tried",
                                                        text(at(instance, "why"), ""))) +
                "\n";
-      if (queued > 0) out += terminal.paint(Paint::warn, fmt::format("{}is busy, {:.0f} wait for it", who, queued)) + "\n";
+      if (queued > 0)
+        out += terminal.paint(Paint::warn, fmt::format("{}is busy, {:.0f} wait for it", who, queued)) + "\n";
     }
   return out;
 }

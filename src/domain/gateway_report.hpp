@@ -59,9 +59,9 @@ struct SegmentStats {
   SideStats current;
   SideStats other;
   MirrorStats mirror;
-  std::uint64_t refused = 0;  // by the gateway itself, and told so
-  Refusals refusals;          // why; work whose client left meanwhile, too
-  std::uint64_t flowed = 0;   // reads that went on while a hold parked the rest
+  std::uint64_t refused = 0;    // by the gateway itself, and told so
+  Refusals refusals;            // why; work whose client left meanwhile, too
+  std::uint64_t flowed = 0;     // reads that went on while a hold parked the rest
   std::uint64_t reentered = 0;  // reads that a side would not take any more, and that entered anew
   std::uint64_t diverted = 0;   // the other side's by weight, done by the current one while that takes no work
   friend bool operator==(const SegmentStats&, const SegmentStats&) = default;

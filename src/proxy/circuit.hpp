@@ -1,7 +1,7 @@
 // When an instance is left alone for a while, and when it gets work again: a circuit breaker and an outlier ejection in
-// one. Closed, work goes there. Enough failures open it, for a time that grows with each time, has some chance in it, so
-// that gateways do not come back together, and is capped. Then it is half open: one unit of work at a time shows whether
-// the instance is well again.
+// one. Closed, work goes there. Enough failures open it, for a time that grows with each time, has some chance in it,
+// so that gateways do not come back together, and is capped. Then it is half open: one unit of work at a time shows
+// whether the instance is well again.
 //
 // Pure: the time and the draws are arguments. It never decides where the work goes instead; its owner does (gate_impl).
 #pragma once
@@ -34,7 +34,8 @@ class Circuit {
 
   bool closed() const { return state_ == CircuitState::closed; }
   CircuitState state(Now now) const;
-  // May a unit of work go there now? Half open that is a try; if nothing is heard of one, there is another after a while.
+  // May a unit of work go there now? Half open that is a try; if nothing is heard of one, there is another after a
+  // while.
   bool admits(Now now);
   // True: that closed it.
   bool succeeded();

@@ -25,8 +25,8 @@ enum class Side { current, other };
 // How a unit of work ended: see domain/gateway_report.hpp. `other`: failed, in a way that the kind does not tell apart.
 enum class Failure { none, other, connect, reset, timeout, protocol, status_5xx, client_gone };
 
-// What a unit of work may do. `read`: nothing that changes data, as the kind vouches for; it may go on where it is while
-// a hold parks the rest.
+// What a unit of work may do. `read`: nothing that changes data, as the kind vouches for; it may go on where it is
+// while a hold parks the rest.
 enum class Work { write, read };
 
 class Gate;
@@ -107,12 +107,13 @@ class Gate {
  public:
   virtual ~Gate() = default;
 
-  // Waits while the resource is held or sealed, or its instance is busy (FIFO). A `read` goes on in a hold, and in a seal
-  // for as long as work may be parked in it: by then its end is overdue. Segment indices are those of the gateway's settings, in order.
-  // The index one past the last means that no segment matched: such work goes to the current side and is never
-  // mirrored. `sticky`: a hash that keeps one client on one side while the weight grows; 0 draws afresh each time.
-  // Errors: timeout (parked to the cap, sealed too long, or its instance busy too long: answer honestly that nothing was
-  // done), refused (too much waits already, or its instance takes no connections), cancelled (the gateway stops).
+  // Waits while the resource is held or sealed, or its instance is busy (FIFO). A `read` goes on in a hold, and in a
+  // seal for as long as work may be parked in it: by then its end is overdue. Segment indices are those of the
+  // gateway's settings, in order. The index one past the last means that no segment matched: such work goes to the
+  // current side and is never mirrored. `sticky`: a hash that keeps one client on one side while the weight grows; 0
+  // draws afresh each time. Errors: timeout (parked to the cap, sealed too long, or its instance busy too long: answer
+  // honestly that nothing was done), refused (too much waits already, or its instance takes no connections), cancelled
+  // (the gateway stops).
   virtual boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky, Work work) = 0;
   boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) {
     return enter(segment, sticky, Work::write);
@@ -122,7 +123,8 @@ class Gate {
   std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) {
     return try_enter(segment, sticky, Work::write);
   }
-  // For a read that was given back, because its side would not take it: waits for the end of a hold although reads flow.
+  // For a read that was given back, because its side would not take it: waits for the end of a hold although reads
+  // flow.
   virtual boost::asio::awaitable<Result<Pass>> enter_again(std::size_t segment, std::uint64_t sticky) = 0;
   // New work would have to wait: a hold or a seal. For kinds whose work may last for hours, and must be asked to end.
   virtual bool parks() const = 0;

@@ -56,8 +56,7 @@ GateImpl::Choice GateImpl::choose(std::size_t segment, std::uint64_t sticky) {
   if (point >= route.other_weight) return at_current(segment);
   // Where there are copies to try a failing shadow with, no client need be the one who tries.
   auto& circuit = other_->circuit;
-  const bool takes_work =
-      circuit.closed() || (route.mirror <= 0 && has_room(*other_) && circuit.admits(Clock::now()));
+  const bool takes_work = circuit.closed() || (route.mirror <= 0 && has_room(*other_) && circuit.admits(Clock::now()));
   if (takes_work) return {other_, nullptr, Side::other};
   auto choice = at_current(segment);
   choice.diverted = true;
@@ -83,8 +82,8 @@ Pass GateImpl::grant(Choice choice, std::size_t segment, Work work) {
   else if (machine_.parks())
     ++stats_.of(segment).flowed;
   if (choice.diverted) ++stats_.of(segment).diverted;
-  return make_pass({choice.lane->instance, std::move(choice.mirror), choice.lane, choice.side, work, segment,
-                    state_.table.epoch});
+  return make_pass(
+      {choice.lane->instance, std::move(choice.mirror), choice.lane, choice.side, work, segment, state_.table.epoch});
 }
 
 std::optional<Pass> GateImpl::try_enter(std::size_t segment, std::uint64_t sticky, Work work) {
@@ -107,8 +106,8 @@ asio::awaitable<Result<Pass>> GateImpl::enter(std::size_t segment, std::uint64_t
   if (has_room(lane)) co_return grant(std::move(choice), segment, work);
   if (lane.queue.size() >= static_cast<std::size_t>(settings_.limits.queued_max)) {
     ++stats_.of(segment).refusals.queue_full;
-    co_return fail(Code::refused, fmt::format("the service is busy, and {} wait already; nothing was sent to it",
-                                              lane.queue.size()));
+    co_return fail(Code::refused,
+                   fmt::format("the service is busy, and {} wait already; nothing was sent to it", lane.queue.size()));
   }
   co_return co_await wait(segment, sticky, work, &lane);
 }

@@ -13,7 +13,10 @@ namespace foreshadow::proxy {
 namespace asio = boost::asio;
 
 GateImpl::GateImpl(asio::any_io_executor executor, GateSettings settings, std::optional<GateState> booted)
-    : executor_(std::move(executor)), settings_(std::move(settings)), random_(settings_.seed), timer_(executor_),
+    : executor_(std::move(executor)),
+      settings_(std::move(settings)),
+      random_(settings_.seed),
+      timer_(executor_),
       stats_(settings_.segments) {
   if (booted) {
     raise_term(booted->term);
@@ -37,7 +40,8 @@ Lane& GateImpl::lane_for(const Instance& instance, bool is_current) {
   auto found = std::ranges::find_if(lanes_, same);
   if (found == lanes_.end()) found = lanes_.emplace(lanes_.end(), nullptr, circuit);
   // What it did on the one side is no measure for the other.
-  else if (found->is_current != is_current) found->circuit = Circuit(circuit);
+  else if (found->is_current != is_current)
+    found->circuit = Circuit(circuit);
   // Attributes may be others.
   if (!found->instance || *found->instance != instance) found->instance = std::make_shared<const Instance>(instance);
   found->in_table = true;

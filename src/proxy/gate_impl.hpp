@@ -1,7 +1,7 @@
 // The Gate of one resource: the table in force, who is parked, what is in flight, what clients felt. It decides nothing
-// by itself but the lapse of a lease, and which instance is left alone for a while: a current one never loses its work to
-// another by that. Commands come from the gateway, which makes them durable (see gate_state.hpp):
-// a table is written before put_in_force(), a seal after seal() and before it is acknowledged.
+// by itself but the lapse of a lease, and which instance is left alone for a while: a current one never loses its work
+// to another by that. Commands come from the gateway, which makes them durable (see gate_state.hpp): a table is written
+// before put_in_force(), a seal after seal() and before it is acknowledged.
 //
 // Lives on one executor without parallelism; nothing here is thread-safe. Passes, marks and coroutines inside enter()
 // must have ended before it is destroyed; call close() before the executor's context goes.

@@ -29,7 +29,7 @@ class GateStats {
 
  private:
   SideStats& side_of(std::size_t segment, Side side);
-  std::vector<SegmentStats> segments_;   // one each, then the unmatched
+  std::vector<SegmentStats> segments_;    // one each, then the unmatched
   std::vector<std::uint64_t> undecided_;  // paused since the last try, likewise
 };
 

@@ -28,8 +28,8 @@ class HoldMachine {
   HoldState state() const { return state_; }
   // New work waits.
   bool parks() const { return state_ != HoldState::open; }
-  // Even what only reads: a seal has lasted for longer than work may be parked in it, or was booted into. Until then the
-  // old side is as good to read from as before the hold; from then on nobody can say.
+  // Even what only reads: a seal has lasted for longer than work may be parked in it, or was booted into. Until then
+  // the old side is as good to read from as before the hold; from then on nobody can say.
   bool parks_reads(Now now) const { return state_ == HoldState::sealed && now >= reads_until_; }
   // The epoch that the hold or seal makes room for; meaningless when open.
   std::uint64_t next_epoch() const { return next_epoch_; }

@@ -31,7 +31,7 @@ struct Waiter {
   boost::asio::steady_timer timer;
   std::optional<Pass> pass{};
   std::optional<Error> refused{};
-  Lane* lane = nullptr;  // in whose queue; null: parked
+  Lane* lane = nullptr;                           // in whose queue; null: parked
   std::chrono::steady_clock::time_point since{};  // it is there
   std::list<Waiter*>* in = nullptr;
   std::list<Waiter*>::iterator at{};

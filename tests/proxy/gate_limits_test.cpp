@@ -4,9 +4,9 @@
 namespace foreshadow::proxy {
 namespace {
 
+using testing::GateTest;
 using testing::instance;
 using testing::table;
-using testing::GateTest;
 
 void end(std::optional<Result<Pass>>& result, Failure failure = Failure::none) {
   ASSERT_TRUE(result && *result);

@@ -13,8 +13,8 @@
 namespace foreshadow::kinds::http {
 
 struct ClientLimits {
-  int connections_max = 0;                 // of one address, at a time; an IPv6 /64 is one. 0: any number
-  std::uint64_t requests_max = 0;          // on one connection; 0: any number
+  int connections_max = 0;                   // of one address, at a time; an IPv6 /64 is one. 0: any number
+  std::uint64_t requests_max = 0;            // on one connection; 0: any number
   std::uint64_t body_bytes_per_s_min = 500;  // on average, of a body that is passed on while it comes; 0: any
   // Each connection is known from its beginning to its end.
   bool counts() const { return connections_max != 0 || requests_max != 0; }

@@ -112,9 +112,12 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
     const bool declared = nth < settings.segments.size() && !settings.segments[nth].writes;
     core->rules.push_back({.sticky = own.sticky.value_or(options.sticky),
                            .upstream_timeout = own.timeout.value_or(settings.upstream_timeout),
+                           .request_timeout = own.request_timeout.value_or(options.request_timeout),
                            .reads_flow = own.reads_flow.value_or(options.reads_flow && declared)});
   }
-  core->rules.push_back({options.sticky, settings.upstream_timeout});
+  core->rules.push_back({.sticky = options.sticky,
+                         .upstream_timeout = settings.upstream_timeout,
+                         .request_timeout = options.request_timeout});
   FS_TRY(matcher, Matcher::make(conditions));
   core->matcher = std::move(matcher);
   core->limits.head_bytes_max = settings.header_bytes_max;

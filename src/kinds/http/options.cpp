@@ -140,6 +140,9 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "trust_forwarded") {
     FS_TRY(value, parse_bool(text));
     options.trust_forwarded = value;
+  } else if (name == "request_timeout") {
+    FS_TRY(value, positive_duration(text));
+    options.request_timeout = value;
   } else if (name == "reads_in_hold") {
     FS_TRY(value, parse_flow(text));
     options.reads_flow = value;
@@ -211,6 +214,9 @@ std::vector<OptionInfo> option_infos() {
       {"upstream_certificate_file", "our own certificate, for instances that ask for one"},
       {"upstream_key_file", "the key of upstream_certificate_file"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
+      {"request_timeout",
+       "the longest that a request may take in all, in a hold and in a queue, too, until its answer is sent (default: "
+       "none)"},
       {"reads_in_hold",
        "safe requests (GET, HEAD, OPTIONS) of segments that do not write: flow (default) to the old side while a hold "
        "parks the rest, or park with it"},
@@ -257,6 +263,7 @@ std::vector<OptionInfo> segment_option_infos() {
   return {
       {"sticky", "as the resource's own option, for this segment"},
       {"timeout", "longest wait for the service, in place of listener.upstream_timeout"},
+      {"request_timeout", "as the resource's own option, for this segment"},
       {"reads_in_hold", "flow or park: whether its safe requests go on in a hold (default: flow unless it writes)"},
   };
 }
@@ -270,6 +277,9 @@ Result<SegmentOptions> parse_segment_options(const Options& options) {
     } else if (name == "timeout") {
       FS_TRY(value, positive_duration(text));
       parsed.timeout = value;
+    } else if (name == "request_timeout") {
+      FS_TRY(value, positive_duration(text));
+      parsed.request_timeout = value;
     } else if (name == "reads_in_hold") {
       FS_TRY(value, parse_flow(text));
       parsed.reads_flow = value;

@@ -42,6 +42,7 @@ struct HttpOptions {
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   MirrorOptions mirror;
   ClientLimits clients;
+  Millis request_timeout{0};   // of a whole request; 0: none
   bool reads_flow = true;      // in a hold, where a segment does not write
   std::uint64_t max_body = 0;  // bytes of a request body; 0: any
   UpgradeOnHold upgrade_on_hold = UpgradeOnHold::close;
@@ -72,7 +73,8 @@ Result<io::HttpTls> probe_tls(const HttpOptions& options, const Instance& instan
 // What one segment may have for itself, in place of the resource's.
 struct SegmentOptions {
   std::optional<Sticky> sticky;
-  std::optional<Millis> timeout;   // in place of the listener's upstream_timeout
+  std::optional<Millis> timeout;  // in place of the listener's upstream_timeout
+  std::optional<Millis> request_timeout;
   std::optional<bool> reads_flow;  // safe methods go on in a hold
 };
 std::vector<OptionInfo> segment_option_infos();

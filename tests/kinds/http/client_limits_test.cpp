@@ -101,11 +101,14 @@ TEST_F(ClientLimitsTest, AnHttp2ConnectionIsSentAwayAfterItsLastRequest) {
   listener().options["client_requests_max"] = "3";
   start();
   H2Client client(connect());
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.ask(testing::get("/x")).status, 200);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(client.ask(testing::get("/x")).status, 200);
+  const auto last = client.next_stream();
+  client.head(last, testing::get("/x"));
   const auto goaway = client.await_goaway();
   ASSERT_TRUE(goaway);
   EXPECT_EQ(goaway->code(), 0u);
-  EXPECT_EQ(goaway->last_stream(), 5u);
+  EXPECT_EQ(goaway->last_stream(), last);
+  EXPECT_EQ(client.await(last).status, 200);
 }
 
 // A client that trickles has no instance's connection for long.
@@ -167,8 +170,10 @@ TEST(ClientLimitOptions, AreChecked) {
   const auto kind = make_http_kind();
   Resource resource;
   resource.primary.endpoint = {"127.0.0.1", 80};
-  EXPECT_TRUE(kind->check(resource, {{"client_connections_max", "100"}, {"client_requests_max", "0"}, {"body_rate_min", "1KiB"}}));
-  for (const auto& [name, value] : Options{{"client_connections_max", "-1"}, {"client_requests_max", "many"}, {"body_rate_min", "fast"}}) {
+  EXPECT_TRUE(kind->check(
+      resource, {{"client_connections_max", "100"}, {"client_requests_max", "0"}, {"body_rate_min", "1KiB"}}));
+  for (const auto& [name, value] :
+       Options{{"client_connections_max", "-1"}, {"client_requests_max", "many"}, {"body_rate_min", "fast"}}) {
     const auto refused = kind->check(resource, {{name, value}});
     ASSERT_FALSE(refused) << name;
     EXPECT_NE(refused.error().what.find(name), std::string::npos);

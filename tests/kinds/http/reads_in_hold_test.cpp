@@ -93,10 +93,10 @@ TEST_F(ReadsInHold, EverythingElseWaits) {
   start();
   ASSERT_TRUE(hold(1));
   std::vector<Stream> clients;
-  const std::string waiting[] = {
-      "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n",
-      "GET /x HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n",
-      "GET /elsewhere HTTP/1.1\r\nHost: h\r\n\r\n", "get /x HTTP/1.1\r\nHost: h\r\n\r\n"};
+  const std::string waiting[] = {"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+                                 "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n",
+                                 "GET /x HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n",
+                                 "GET /elsewhere HTTP/1.1\r\nHost: h\r\n\r\n", "get /x HTTP/1.1\r\nHost: h\r\n\r\n"};
   for (const auto& request : waiting) {
     clients.push_back(connect());
     clients.back().send(request);

@@ -11,6 +11,7 @@
 #include "kinds/http/session/again.hpp"
 #include "kinds/http/session/body_pace.hpp"
 #include "kinds/http/session/date.hpp"
+#include "kinds/http/session/deadline.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/text.hpp"
@@ -56,18 +57,19 @@ awaitable<void> Exchange::run() {
   identify(request_.identity, request_.head, request_.connection, link_.core.identity, link_.core.random);
   request_.segment = link_.core.matcher.match(request_.head, request_.connection);
   account_.matched = true;
+  begin_time(link_.core, request_);
   request_.client = link_.client.affinity.key(link_.core.rules[request_.segment].sticky, request_.head);
   const auto work = work_of(link_.core, request_);
   if (auto pass = link_.gate.try_enter(request_.segment, request_.client.sticky, work))
     co_return co_await exchange(std::move(*pass));
   // Parked, or in a queue: the gate has its own caps.
-  auto pass = co_await link_.gate.enter(request_.segment, request_.client.sticky, work);
+  auto pass = co_await enter_in_time(link_.gate, request_, work, false);
   co_await go_in(std::move(pass));
 }
 
 awaitable<void> Exchange::enter_again() {
   ++request_.again;
-  auto pass = co_await link_.gate.enter_again(request_.segment, request_.client.sticky);
+  auto pass = co_await enter_in_time(link_.gate, request_, proxy::Work::read, true);
   co_await go_in(std::move(pass));
 }
 
@@ -78,6 +80,10 @@ awaitable<void> Exchange::go_in(Result<proxy::Pass> pass) {
   link_.gate.refused(request_.segment);
   account_.refused = true;
   answer(503, pass.error().what, true);
+}
+
+Millis Exchange::upstream_timeout() const {
+  return left_of(request_, link_.core.rules[request_.segment].upstream_timeout);
 }
 
 bool Exchange::read_head() {
@@ -254,7 +260,7 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
   BodyPace pace(core.options.clients.body_bytes_per_s_min, core.settings.idle_timeout);
   std::string data;
   for (;;) {
-    const auto deadline = Steady::now() + pace.begin(total);
+    const auto deadline = Steady::now() + left_of(request_, pace.begin(total));
     while (stream_.body.empty() && !stream_.ended() && !stream_.closed()) {
       upstream.watch().disarm();
       // Whoever speaks first: an instance that answers (or leaves) now reads no further, so neither do we.
@@ -363,7 +369,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
 
 awaitable<bool> Exchange::taken() {
   link_.write_soon();
-  const auto deadline = patience();
+  const auto deadline = std::min(patience(), request_.until);
   while (stream_.pending() > 0 && !stream_.closed())
     if (!co_await change_until(deadline)) {
       link_.mux.reset(stream_, ErrorCode::cancel);

@@ -30,7 +30,7 @@ class Exchange final : private StreamOwner, private InterimSink {
   awaitable<bool> interim(const Answer& answer) override;
   // Waits for a change until then. False: none came.
   awaitable<bool> change_until(Steady::time_point deadline);
-  Millis upstream_timeout() const { return link_.core.rules[request_.segment].upstream_timeout; }
+  Millis upstream_timeout() const;
   Steady::time_point patience() const { return Steady::now() + link_.core.settings.idle_timeout; }
 
   // False: answered, or over.

@@ -21,8 +21,8 @@ struct Arrival {
 // The peer, as the socket has it. Enough where a listener has neither TLS nor PROXY headers. Empty address: it has
 // gone.
 Arrival peer_of(Conn& conn);
-// A place for a connection from the peer, where the peer is the client: before anything is done for it. False: it has too
-// many.
+// A place for a connection from the peer, where the peer is the client: before anything is done for it. False: it has
+// too many.
 bool admit(Core& core, const Arrival& arrival, ClientQuota::Place& place);
 // False: the connection is done for, and what could be said to the client was said. After true `arrival` is filled, and
 // Conn::alpn() tells which protocol comes. `place`: for the client that a PROXY header names.

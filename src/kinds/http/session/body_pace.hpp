@@ -1,6 +1,6 @@
-// How long a client may leave an instance waiting for more of a body. A client that sends a byte now and then would keep
-// the instance's connection, and every hold, for ever; so on average it must be faster than that. Only time in which
-// nobody but the client is waited for counts: a slow instance's is not the client's.
+// How long a client may leave an instance waiting for more of a body. A client that sends a byte now and then would
+// keep the instance's connection, and every hold, for ever; so on average it must be faster than that. Only time in
+// which nobody but the client is waited for counts: a slow instance's is not the client's.
 #pragma once
 
 #include <algorithm>

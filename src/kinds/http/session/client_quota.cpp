@@ -10,8 +10,8 @@ namespace {
 
 namespace ip = boost::asio::ip;
 
-// Whoever has an IPv6 address has 2^64 of them: the network is the client. No client comes from ff00::/8 (multicast), so
-// that is where IPv4's are told apart from the others.
+// Whoever has an IPv6 address has 2^64 of them: the network is the client. No client comes from ff00::/8 (multicast),
+// so that is where IPv4's are told apart from the others.
 std::optional<std::uint64_t> key_of(std::string_view text) {
   boost::system::error_code error;
   const auto address = ip::make_address(std::string(text), error);

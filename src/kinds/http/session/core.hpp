@@ -32,7 +32,8 @@ struct Core {
   struct Rules {
     Sticky sticky;
     Millis upstream_timeout{0};
-    bool reads_flow = false;  // safe methods go on in a hold
+    Millis request_timeout{0};  // of the whole request; 0: none
+    bool reads_flow = false;    // safe methods go on in a hold
   };
   std::vector<Rules> rules;
   Limits limits;

@@ -115,8 +115,7 @@ awaitable<proxy::MirrorResult> Mirror::send(const MirrorJob& job, Reply& reply) 
   result.error = !answered || reply.status >= 500;
   // A primary that fails itself is no measure of its shadow.
   result.primary_failed = job.primary_status == 0 || job.primary_status >= 500;
-  result.mismatched =
-      answered && !result.primary_failed && reply.status / 100 != job.primary_status / 100;
+  result.mismatched = answered && !result.primary_failed && reply.status / 100 != job.primary_status / 100;
   co_return result;
 }
 

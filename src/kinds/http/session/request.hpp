@@ -43,6 +43,7 @@ struct Request {
   std::string_view received = "1.1";  // the version of HTTP that it came by
   bool takes_trailers = false;        // the client said so (TE)
   Watch::Steady::time_point received_at;
+  Watch::Steady::time_point until = Watch::Steady::time_point::max();  // its time is over (deadline.hpp)
 };
 
 // How an attempt to get an answer from one instance ended.

@@ -6,6 +6,7 @@
 #include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/again.hpp"
 #include "kinds/http/session/date.hpp"
+#include "kinds/http/session/deadline.hpp"
 #include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
@@ -68,20 +69,21 @@ awaitable<bool> Session::serve_one() {
   identify(request.identity, request.head, request.connection, core_->identity, core_->random);
   request.segment = core_->matcher.match(request.head, request.connection);
   account_.matched = true;
+  begin_time(*core_, request);
   request.client = arrival_.affinity.key(core_->rules[request.segment].sticky, request.head);
   const auto work = work_of(*core_, request);
   if (auto pass = gate_.try_enter(request.segment, request.client.sticky, work))
     co_return co_await exchange(request, body, std::move(*pass));
   // Parked, or in a queue: the gate has its own caps.
   client_.watch().disarm();
-  auto pass = co_await gate_.enter(request.segment, request.client.sticky, work);
+  auto pass = co_await enter_in_time(gate_, request, work, false);
   co_return co_await go_in(request, body, std::move(pass));
 }
 
 awaitable<bool> Session::enter_again(Request& request, BodyReader& body) {
   ++request.again;
   client_.watch().disarm();
-  auto pass = co_await gate_.enter_again(request.segment, request.client.sticky);
+  auto pass = co_await enter_in_time(gate_, request, proxy::Work::read, true);
   co_return co_await go_in(request, body, std::move(pass));
 }
 

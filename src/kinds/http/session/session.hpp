@@ -52,6 +52,7 @@ class Session : private InterimSink {
     bool keep = false;      // the client's connection is
   };
   // Streams the answer to the client, and into kept_ if that is begun.
+  Millis upstream_timeout(const Request& request) const;
   awaitable<Relayed> relay(const Request& request, Conn& upstream);
   // Offers a copy of the request to the mirror.
   void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
