@@ -106,6 +106,25 @@ std::string details(const json& r, Time now, const Terminal& terminal) {
   return out.empty() ? out : terminal.paint(Paint::bold, text(at(r, "name"))) + "\n" + out;
 }
 
+// Instances that are not simply given their work.
+std::string instance_lines(const json& status, const Terminal& terminal) {
+  std::string out;
+  for (const auto& gateway : at(status, "gateways"))
+    for (const auto& instance : at(gateway, "instances")) {
+      const auto circuit = text(at(instance, "circuit"), "closed");
+      const auto queued = number(at(instance, "queued"));
+      const auto who = fmt::format("{}: {} ", text(at(gateway, "gateway")), text(at(instance, "instance")));
+      if (circuit != "closed")
+        out += terminal.paint(Paint::warn, fmt::format("{}{} by its gateway: {}", who,
+                                                       circuit == "open" ? "is left alone" : "is being tried",
+                                                       text(at(instance, "why"), ""))) +
+               "\n";
+      if (queued > 0)
+        out += terminal.paint(Paint::warn, fmt::format("{}is busy, {:.0f} wait for it", who, queued)) + "\n";
+    }
+  return out;
+}
+
 std::string gateway_table(const json& status, const Terminal& terminal) {
   if (at(status, "gateways").empty() && at(status, "gateways_silent").empty()) return {};
   Table table(
@@ -132,7 +151,7 @@ std::string gateway_table(const json& status, const Terminal& terminal) {
   }
   for (const auto& g : at(status, "gateways_silent"))
     table.row({{text(at(g, "gateway"))}, {"-"}, {"silent: " + text(at(g, "why")), Paint::bad}});
-  return "\n" + table.text(terminal);
+  return "\n" + table.text(terminal) + instance_lines(status, terminal);
 }
 
 std::string banner(const json& status, const Terminal& terminal) {

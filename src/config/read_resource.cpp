@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "config/endpoint.hpp"
+#include "config/read_limits.hpp"
 #include "config/read_observe.hpp"
 #include "config/read_policy.hpp"
 #include "config/read_provision.hpp"
@@ -114,6 +115,7 @@ void read_listener(Fields& f, const kinds::Kind* kind, proxy::ListenerSettings& 
   f.bytes("header_bytes_max", listener.header_bytes_max, 1 << 10, 1 << 20);
   f.bytes("body_spool_max", listener.body_spool_max, 0, 64 << 20);
   f.integer("parked_max", listener.parked_max, 0, 1'000'000);
+  read_limits(f, listener.limits);
   f.map("tls", [&](Fields& t) { read_tls(t, listener); });
   f.one_of<bool>("proxy_protocol", listener.proxy_protocol, {{"off", false}, {"required", true}});
   if (kind == nullptr || kind->name() == "http") return;

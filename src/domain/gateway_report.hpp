@@ -36,10 +36,22 @@ struct SideStats {
 struct MirrorStats {
   std::uint64_t sent = 0;
   std::uint64_t dropped = 0;  // queue full or over rate: the mirror never waits
+  std::uint64_t paused = 0;   // not sent, because the shadow takes no work (InstanceStats::circuit)
+  std::uint64_t paused_in_vain = 0;  // of those, before a try that failed again: they would have failed, too
   std::uint64_t errors = 0;
   std::uint64_t mismatched = 0;  // answers that differ from the primary's: beyond noise (HTTP), in success or rows (SQL)
   Histogram latency;
   friend bool operator==(const MirrorStats&, const MirrorStats&) = default;
+};
+
+// Why the gateway answered by itself, for no side, that nothing was done.
+struct Refusals {
+  std::uint64_t parked_too_long = 0;  // a hold or a seal outlasted its cap
+  std::uint64_t parked_full = 0;      // too much waited for its end already
+  std::uint64_t queued_too_long = 0;  // its instance was busy for too long
+  std::uint64_t queue_full = 0;       // too much waited for its instance already
+  std::uint64_t circuit_open = 0;     // its instance takes no connections
+  friend bool operator==(const Refusals&, const Refusals&) = default;
 };
 
 struct SegmentStats {
@@ -47,7 +59,11 @@ struct SegmentStats {
   SideStats current;
   SideStats other;
   MirrorStats mirror;
-  std::uint64_t refused = 0;  // by the gateway itself, for no side: parked too long, or too much parked
+  std::uint64_t refused = 0;    // by the gateway itself, and told so
+  Refusals refusals;            // why; work whose client left meanwhile, too
+  std::uint64_t flowed = 0;     // reads that went on while a hold parked the rest
+  std::uint64_t reentered = 0;  // reads that a side would not take any more, and that entered anew
+  std::uint64_t diverted = 0;   // the other side's by weight, done by the current one while that takes no work
   friend bool operator==(const SegmentStats&, const SegmentStats&) = default;
 };
 
@@ -68,6 +84,22 @@ struct MirrorPace {
   friend bool operator==(const MirrorPace&, const MirrorPace&) = default;
 };
 
+// Whether an instance is given work: what its circuit breaker says. half_open: a little, to see whether it is well.
+enum class CircuitState { closed, open, half_open };
+
+// What a gateway knows of one instance that its table names.
+struct InstanceStats {
+  InstanceId instance;
+  int busy = 0;              // units of work that it has
+  int queued = 0;            // that wait for it to have room
+  std::uint64_t waited = 0;  // that had to, and then went to it
+  Histogram wait;            // how long those did
+  CircuitState circuit = CircuitState::closed;
+  std::uint64_t opened = 0;  // times that the circuit opened since it is on its side
+  std::string why;           // the last time; empty if it never did
+  friend bool operator==(const InstanceStats&, const InstanceStats&) = default;
+};
+
 struct GatewayReport {
   std::string gateway;
   ResourceId resource;
@@ -80,6 +112,7 @@ struct GatewayReport {
   int parked = 0;
   std::vector<Unmovable> unmovable;
   std::vector<SegmentStats> segments;
+  std::vector<InstanceStats> instances;   // the current side first, then the other
   std::optional<MirrorPace> mirror_pace;  // not of kinds whose mirror goes as it is told, nor if that is turned off
   std::uint64_t log_lines_dropped = 0;  // of the access log: not taken by the disk in time
   friend bool operator==(const GatewayReport&, const GatewayReport&) = default;

@@ -43,6 +43,8 @@ FS_JSON_ENUM(Autonomy, {{Autonomy::observe, "observe"}, {Autonomy::advise, "advi
 FS_JSON_ENUM(Retirement, {{Retirement::standby, "standby"}, {Retirement::rebuild, "rebuild"}, {Retirement::keep, "keep"}})
 FS_JSON_ENUM(HoldState, {{HoldState::open, "open"}, {HoldState::holding, "holding"}, {HoldState::held, "held"},
                          {HoldState::sealed, "sealed"}})
+FS_JSON_ENUM(CircuitState,
+             {{CircuitState::closed, "closed"}, {CircuitState::open, "open"}, {CircuitState::half_open, "half_open"}})
 FS_JSON_ENUM(Verdict, {{Verdict::confirmed, "confirmed"}, {Verdict::refuted, "refuted"}, {Verdict::late, "late"},
                        {Verdict::censored, "censored"}})
 FS_JSON_ENUM(Helps, {{Helps::yes, "yes"}, {Helps::no, "no"}, {Helps::unknown, "unknown"}})
@@ -107,12 +109,14 @@ FS_JSON_FIELDS(SegmentRoute, segment, other_weight, mirror)
 FS_JSON_FIELDS(RouteTable, resource, epoch, version, term, current, other, routes)
 FS_JSON_FIELDS(Failures, connect, reset, timeout, protocol, status_5xx, client_gone)
 FS_JSON_FIELDS(SideStats, requests, errors, failures, latency)
-FS_JSON_FIELDS(MirrorStats, sent, dropped, errors, mismatched, latency)
-FS_JSON_FIELDS(SegmentStats, segment, current, other, mirror, refused)
+FS_JSON_FIELDS(MirrorStats, sent, dropped, paused, paused_in_vain, errors, mismatched, latency)
+FS_JSON_FIELDS(Refusals, parked_too_long, parked_full, queued_too_long, queue_full, circuit_open)
+FS_JSON_FIELDS(SegmentStats, segment, current, other, mirror, refused, refusals, flowed, reentered, diverted)
+FS_JSON_FIELDS(InstanceStats, instance, busy, queued, waited, wait, circuit, opened, why)
 FS_JSON_FIELDS(Unmovable, reason, sessions)
 FS_JSON_FIELDS(MirrorPace, rate, evidence, blocks, slowed_down, control)
-FS_JSON_FIELDS(GatewayReport, gateway, resource, incarnation, epoch, version, hold, sessions, in_flight, parked, unmovable,
-               segments, mirror_pace, log_lines_dropped)
+FS_JSON_FIELDS(GatewayReport, gateway, resource, incarnation, epoch, version, hold, sessions, in_flight, parked,
+               unmovable, segments, instances, mirror_pace, log_lines_dropped)
 FS_JSON_FIELDS(GatewayAck, gateway, incarnation)
 FS_JSON_FIELDS(HorizonScore, horizon, score, low, high)
 FS_JSON_FIELDS(Reason, signal, score, value, limit, time_to_limit, text)

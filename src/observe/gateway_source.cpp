@@ -182,8 +182,11 @@ Evidence evidence_between(const std::vector<GatewayReport>& previous, const std:
       sum.other_requests += grown(now.other.requests, base.other.requests);
       sum.other_errors += grown(now.other.errors, base.other.errors);
       sum.other_slow += now.other.latency.since(base.other.latency).above_us(slow_us);
-      sum.mirrored += grown(now.mirror.sent, base.mirror.sent);
-      sum.mirror_errors += grown(now.mirror.errors, base.mirror.errors);
+      // Copies that were not made because the shadow fails time and again count as what they would have been: a shadow
+      // that is left alone must not look like one that nobody asked.
+      const auto in_vain = grown(now.mirror.paused_in_vain, base.mirror.paused_in_vain);
+      sum.mirrored += grown(now.mirror.sent, base.mirror.sent) + in_vain;
+      sum.mirror_errors += grown(now.mirror.errors, base.mirror.errors) + in_vain;
       sum.mirror_slow += now.mirror.latency.since(base.mirror.latency).above_us(slow_us);
       sum.mirror_mismatched += grown(now.mirror.mismatched, base.mirror.mismatched);
       sum.mirror_dropped += grown(now.mirror.dropped, base.mirror.dropped);

@@ -8,7 +8,9 @@ Pass::Pass(Pass&& other) noexcept
     : gate_(std::exchange(other.gate_, nullptr)),
       target_(std::move(other.target_)),
       mirror_(std::move(other.mirror_)),
+      lane_(other.lane_),
       side_(other.side_),
+      work_(other.work_),
       segment_(other.segment_),
       epoch_(other.epoch_),
       finished_(other.finished_) {}
@@ -19,7 +21,9 @@ Pass& Pass::operator=(Pass&& other) noexcept {
   gate_ = std::exchange(other.gate_, nullptr);
   target_ = std::move(other.target_);
   mirror_ = std::move(other.mirror_);
+  lane_ = other.lane_;
   side_ = other.side_;
+  work_ = other.work_;
   segment_ = other.segment_;
   epoch_ = other.epoch_;
   finished_ = other.finished_;
@@ -34,6 +38,12 @@ void Pass::finish(Failure failure, Micros took) {
   if (!gate_ || finished_) return;
   finished_ = true;
   gate_->finished(*this, failure, took);
+}
+
+void Pass::give_back() {
+  if (!gate_ || finished_) return;
+  finished_ = true;
+  gate_->given_back(*this);
 }
 
 UnmovableMark::UnmovableMark(UnmovableMark&& other) noexcept
@@ -64,15 +74,16 @@ SessionMark::~SessionMark() {
   if (gate_) gate_->leave(*this);
 }
 
-Pass Gate::make_pass(std::shared_ptr<const Instance> target, std::shared_ptr<const Instance> mirror, Side side,
-                     std::size_t segment, std::uint64_t epoch) {
+Pass Gate::make_pass(Leave leave) {
   Pass pass;
   pass.gate_ = this;
-  pass.target_ = std::move(target);
-  pass.mirror_ = std::move(mirror);
-  pass.side_ = side;
-  pass.segment_ = segment;
-  pass.epoch_ = epoch;
+  pass.target_ = std::move(leave.target);
+  pass.mirror_ = std::move(leave.mirror);
+  pass.lane_ = leave.lane;
+  pass.side_ = leave.side;
+  pass.work_ = leave.work;
+  pass.segment_ = leave.segment;
+  pass.epoch_ = leave.epoch;
   return pass;
 }
 

@@ -25,7 +25,12 @@ enum class Side { current, other };
 // How a unit of work ended: see domain/gateway_report.hpp. `other`: failed, in a way that the kind does not tell apart.
 enum class Failure { none, other, connect, reset, timeout, protocol, status_5xx, client_gone };
 
+// What a unit of work may do. `read`: nothing that changes data, as the kind vouches for; it may go on where it is
+// while a hold parks the rest.
+enum class Work { write, read };
+
 class Gate;
+struct Lane;
 
 // Leave to do one unit of work. Counts as in flight until destroyed; tell the result with finish() before that, or it
 // is counted as an error. Move-only.
@@ -42,9 +47,12 @@ class Pass {
   const std::shared_ptr<const Instance>& mirror() const { return mirror_; }
   std::size_t segment() const { return segment_; }
   std::uint64_t epoch() const { return epoch_; }
+  Work work() const { return work_; }
 
   void finish(Failure failure, Micros took);
   void finish(bool ok, Micros took) { finish(ok ? Failure::none : Failure::other, took); }
+  // The work was not done here, and enters anew: it counts for no side, neither as answered nor as failed.
+  void give_back();
 
  private:
   friend class Gate;
@@ -52,7 +60,9 @@ class Pass {
   Gate* gate_ = nullptr;
   std::shared_ptr<const Instance> target_;
   std::shared_ptr<const Instance> mirror_;
+  Lane* lane_ = nullptr;
   Side side_ = Side::current;
+  Work work_ = Work::write;
   std::size_t segment_ = 0;
   std::uint64_t epoch_ = 0;
   bool finished_ = false;
@@ -88,6 +98,7 @@ class SessionMark {
 struct MirrorResult {
   bool dropped = false;
   bool error = false;
+  bool primary_failed = false;  // so its shadow's failure says nothing of the shadow
   bool mismatched = false;
   Micros took{0};
 };
@@ -96,14 +107,25 @@ class Gate {
  public:
   virtual ~Gate() = default;
 
-  // Waits while the resource is held or sealed (FIFO). Segment indices are those of the gateway's settings, in order.
-  // The index one past the last means that no segment matched: such work goes to the current side and is never
-  // mirrored. `sticky`: a hash that keeps one client on one side while the weight grows; 0 draws afresh each time.
-  // Errors: timeout (parked to the cap, or sealed too long: answer honestly that nothing was done), refused (too much
-  // parked), cancelled (the gateway stops).
-  virtual boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) = 0;
-  // The same without waiting: nothing if it would have to park.
-  virtual std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) = 0;
+  // Waits while the resource is held or sealed, or its instance is busy (FIFO). A `read` goes on in a hold, and in a
+  // seal for as long as work may be parked in it: by then its end is overdue. Segment indices are those of the
+  // gateway's settings, in order. The index one past the last means that no segment matched: such work goes to the
+  // current side and is never mirrored. `sticky`: a hash that keeps one client on one side while the weight grows; 0
+  // draws afresh each time. Errors: timeout (parked to the cap, sealed too long, or its instance busy too long: answer
+  // honestly that nothing was done), refused (too much waits already, or its instance takes no connections), cancelled
+  // (the gateway stops).
+  virtual boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky, Work work) = 0;
+  boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) {
+    return enter(segment, sticky, Work::write);
+  }
+  // The same without waiting: nothing if it would have to wait, or be refused.
+  virtual std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky, Work work) = 0;
+  std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) {
+    return try_enter(segment, sticky, Work::write);
+  }
+  // For a read that was given back, because its side would not take it: waits for the end of a hold although reads
+  // flow.
+  virtual boost::asio::awaitable<Result<Pass>> enter_again(std::size_t segment, std::uint64_t sticky) = 0;
   // New work would have to wait: a hold or a seal. For kinds whose work may last for hours, and must be asked to end.
   virtual bool parks() const = 0;
 
@@ -121,15 +143,25 @@ class Gate {
   friend class UnmovableMark;
   friend class SessionMark;
   // An implementation hands out leave only through these; what they return must not outlive the gate.
-  Pass make_pass(std::shared_ptr<const Instance> target, std::shared_ptr<const Instance> mirror, Side side,
-                 std::size_t segment, std::uint64_t epoch);
+  struct Leave {
+    std::shared_ptr<const Instance> target;
+    std::shared_ptr<const Instance> mirror;
+    Lane* lane = nullptr;  // the implementation's own
+    Side side = Side::current;
+    Work work = Work::write;
+    std::size_t segment = 0;
+    std::uint64_t epoch = 0;
+  };
+  Pass make_pass(Leave leave);
   SessionMark make_session_mark();
   UnmovableMark make_unmovable_mark(std::string reason);
   static const std::string& reason_of(const UnmovableMark& mark) { return mark.reason_; }
   static bool is_finished(const Pass& pass) { return pass.finished_; }
+  static Lane* lane_of(const Pass& pass) { return pass.lane_; }
   // Called once for each of them, when it ends.
   virtual void leave(Pass& pass) = 0;
   virtual void finished(Pass& pass, Failure failure, Micros took) = 0;
+  virtual void given_back(Pass& pass) = 0;
   virtual void leave(const UnmovableMark& mark) = 0;
   virtual void leave(const SessionMark& mark) = 0;
 };

@@ -3,30 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
-#include "proxy/sticky.hpp"
+#include "proxy/waiter.hpp"
 
 namespace foreshadow::proxy {
 
 namespace asio = boost::asio;
 
-// Lives in the frame of the coroutine that waits. What it waited for is put into it before it is woken, so that whoever
-// comes after cannot overtake it.
-struct GateImpl::Waiter {
-  std::size_t segment;
-  std::uint64_t sticky;
-  asio::steady_timer timer;
-  std::optional<Pass> pass;
-};
-
 GateImpl::GateImpl(asio::any_io_executor executor, GateSettings settings, std::optional<GateState> booted)
-    : executor_(std::move(executor)), settings_(std::move(settings)), random_(settings_.seed), timer_(executor_) {
-  for (const auto& segment : settings_.segments) stats_.push_back({.segment = segment.id});
-  stats_.push_back({.segment = kUnmatchedSegment});
+    : executor_(std::move(executor)),
+      settings_(std::move(settings)),
+      random_(settings_.seed),
+      timer_(executor_),
+      stats_(settings_.segments) {
   if (booted) {
     raise_term(booted->term);
     install(booted->table);
@@ -41,131 +32,50 @@ GateImpl::GateImpl(asio::any_io_executor executor, GateSettings settings, std::o
 
 GateImpl::~GateImpl() { close(); }
 
+Lane& GateImpl::lane_for(const Instance& instance, bool is_current) {
+  const auto same = [&](const Lane& lane) {
+    return lane.instance->id == instance.id && lane.instance->endpoint == instance.endpoint;
+  };
+  const auto& circuit = is_current ? settings_.limits.breaker : settings_.limits.outlier;
+  auto found = std::ranges::find_if(lanes_, same);
+  if (found == lanes_.end()) found = lanes_.emplace(lanes_.end(), nullptr, circuit);
+  // What it did on the one side is no measure for the other.
+  else if (found->is_current != is_current)
+    found->circuit = Circuit(circuit);
+  // Attributes may be others.
+  if (!found->instance || *found->instance != instance) found->instance = std::make_shared<const Instance>(instance);
+  found->in_table = true;
+  found->is_current = is_current;
+  return *found;
+}
+
+void GateImpl::sweep_lanes() {
+  std::erase_if(lanes_, [](const Lane& lane) { return !lane.in_table && lane.busy == 0 && lane.queue.empty(); });
+}
+
 void GateImpl::install(const RouteTable& table) {
   state_.table = table;
   raise_term(table.term);
-  current_ = std::make_shared<const Instance>(table.current);
-  other_ = table.other ? std::make_shared<const Instance>(*table.other) : nullptr;
+  for (auto& lane : lanes_) lane.in_table = false;
+  current_ = &lane_for(table.current, true);
+  const auto* before = other_;
+  other_ = table.other ? &lane_for(*table.other, false) : nullptr;
+  // What another shadow would have done is no longer of interest.
+  if (other_ != before) stats_.tried(true);
   routes_.assign(settings_.segments.size() + 1, {});
   for (std::size_t i = 0; i < settings_.segments.size(); ++i)
     for (const auto& route : table.routes)
       if (route.segment == settings_.segments[i].id) routes_[i] = {route.other_weight, route.mirror};
+  for (auto& lane : lanes_)
+    while (!lane.in_table && !lane.queue.empty()) send_on(*lane.queue.front());
+  sweep_lanes();
 }
 
 void GateImpl::raise_term(std::uint64_t term) { state_.term = std::max(state_.term, term); }
 
-Pass GateImpl::grant(std::size_t segment, std::uint64_t sticky) {
-  FS_ASSERT(segment < routes_.size());
-  const auto& route = routes_[segment];
-  ++in_flight_;
-  if (other_ && route.other_weight > 0) {
-    const double point = sticky != 0 ? point_of(sticky) : random_.uniform();
-    if (point < route.other_weight) return make_pass(other_, nullptr, Side::other, segment, state_.table.epoch);
-  }
-  const bool mirror = other_ && route.mirror > 0 && random_.chance(route.mirror);
-  return make_pass(current_, mirror ? other_ : nullptr, Side::current, segment, state_.table.epoch);
-}
-
-std::optional<Pass> GateImpl::try_enter(std::size_t segment, std::uint64_t sticky) {
-  if (machine_.parks() || closed_) return std::nullopt;
-  return grant(segment, sticky);
-}
-
-asio::awaitable<Result<Pass>> GateImpl::enter(std::size_t segment, std::uint64_t sticky) {
-  if (auto pass = try_enter(segment, sticky)) co_return std::move(*pass);
-  if (closed_) co_return fail(Code::cancelled, "the gateway is stopping");
-  if (parked_.size() >= static_cast<std::size_t>(settings_.parked_max))
-    co_return fail(Code::refused, fmt::format("{} units of work wait already", parked_.size()));
-
-  Waiter waiter{segment, sticky, asio::steady_timer(executor_, machine_.park_max()), std::nullopt};
-  // Unlinks also when the coroutine is destroyed while it waits.
-  struct Parked {
-    std::list<Waiter*>& list;
-    std::list<Waiter*>::iterator at;
-    ~Parked() { list.erase(at); }
-  } parked{parked_, parked_.insert(parked_.end(), &waiter)};
-
-  const auto [error] = co_await waiter.timer.async_wait(asio::as_tuple(asio::use_awaitable));
-  // Even if the timer fired first: leave that was given must be used or returned.
-  if (waiter.pass) co_return std::move(*waiter.pass);
-  if (error || closed_) co_return fail(Code::cancelled, "the gateway is stopping");
-  co_return fail(Code::timeout,
-                 machine_.state() == HoldState::sealed
-                     ? "a handover has closed the old side and the new one is not open yet; nothing was done"
-                     : "a handover held this work for too long; nothing was done");
-}
-
-void GateImpl::release_parked() {
-  for (auto* waiter : parked_) {
-    if (waiter->pass) continue;
-    waiter->pass = grant(waiter->segment, waiter->sticky);
-    waiter->timer.cancel();
-  }
-}
-
 UnmovableMark GateImpl::unmovable(std::string reason) {
   ++unmovable_[reason];
   return make_unmovable_mark(std::move(reason));
-}
-
-void GateImpl::mirrored(std::size_t segment, const MirrorResult& result) {
-  auto& mirror = stats_.at(segment).mirror;
-  if (result.dropped) {
-    ++mirror.dropped;
-    return;
-  }
-  ++mirror.sent;
-  if (result.error) ++mirror.errors;
-  if (result.mismatched) ++mirror.mismatched;
-  mirror.latency.record(static_cast<std::uint64_t>(std::max<Micros::rep>(0, result.took.count())));
-}
-
-namespace {
-std::uint64_t Failures::* counter_of(Failure failure) {
-  switch (failure) {
-    case Failure::connect:
-      return &Failures::connect;
-    case Failure::reset:
-      return &Failures::reset;
-    case Failure::timeout:
-      return &Failures::timeout;
-    case Failure::protocol:
-      return &Failures::protocol;
-    case Failure::status_5xx:
-      return &Failures::status_5xx;
-    case Failure::client_gone:
-      return &Failures::client_gone;
-    case Failure::none:
-    case Failure::other:
-      break;
-  }
-  return nullptr;
-}
-}  // namespace
-
-void GateImpl::finished(Pass& pass, Failure failure, Micros took) {
-  // Work that outlived its epoch (no hold drained it) counts for the instance that did it, whichever side that is now.
-  const bool current =
-      pass.epoch() == state_.table.epoch ? pass.side() == Side::current : pass.target().id == state_.table.current.id;
-  auto& stats = stats_.at(pass.segment());
-  auto& side = current ? stats.current : stats.other;
-  ++side.requests;
-  if (failure != Failure::none) {
-    if (failure != Failure::client_gone) ++side.errors;
-    if (const auto counter = counter_of(failure)) ++(side.failures.*counter);
-  }
-  side.latency.record(static_cast<std::uint64_t>(std::max<Micros::rep>(0, took.count())));
-}
-
-void GateImpl::leave(Pass& pass) {
-  if (!is_finished(pass)) {
-    auto& stats = stats_.at(pass.segment());
-    auto& side = pass.side() == Side::current ? stats.current : stats.other;
-    ++side.requests;
-    ++side.errors;
-  }
-  --in_flight_;
-  if (in_flight_ == 0 && machine_.state() == HoldState::holding) advance();
 }
 
 void GateImpl::leave(const UnmovableMark& mark) {
@@ -226,6 +136,7 @@ Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const 
   advance();
   FS_CHECK(machine_.begin(next_epoch, policy, std::chrono::steady_clock::now()));
   raise_term(term);
+  park_queued();
   if (machine_.state() != HoldState::holding) {
     arm_timer();
     done({});
@@ -237,7 +148,7 @@ Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const 
 }
 
 void GateImpl::advance() {
-  switch (machine_.advance(std::chrono::steady_clock::now(), in_flight_)) {
+  switch (machine_.advance(std::chrono::steady_clock::now(), writing_)) {
     case HoldMachine::Change::none:
       break;
     case HoldMachine::Change::drained:
@@ -251,8 +162,8 @@ void GateImpl::advance() {
       release_parked();
       break;
     case HoldMachine::Change::over_budget:
-      log::warn("{}: hold released, {} still in flight at the end of its budget", settings_.resource, in_flight_);
-      answer_holds(fail(Code::timeout, fmt::format("{} still in flight when the budget ended; released", in_flight_)));
+      log::warn("{}: hold released, {} still in flight at the end of its budget", settings_.resource, writing_);
+      answer_holds(fail(Code::timeout, fmt::format("{} still in flight when the budget ended; released", writing_)));
       release_parked();
       break;
     case HoldMachine::Change::lapsed:
@@ -337,10 +248,12 @@ GatewayReport GateImpl::report() const {
   report.in_flight = in_flight_;
   report.parked = static_cast<int>(parked_.size());
   for (const auto& [reason, sessions] : unmovable_) report.unmovable.push_back({reason, sessions});
-  report.segments = stats_;
-  const auto& unmatched = stats_.back();
-  if (unmatched.current.requests == 0 && unmatched.other.requests == 0 && unmatched.refused == 0)
-    report.segments.pop_back();
+  report.segments = stats_.report();
+  for (const auto* lane : {current_, other_})
+    if (lane)
+      report.instances.push_back({lane->instance->id, lane->busy, static_cast<int>(lane->queue.size()), lane->waited,
+                                  lane->wait, lane->circuit.state(std::chrono::steady_clock::now()),
+                                  lane->circuit.opened(), lane->circuit.why()});
   return report;
 }
 
@@ -350,6 +263,8 @@ void GateImpl::close() {
   timer_.reset();
   answer_holds(fail(Code::cancelled, "the gateway is stopping"));
   for (auto* waiter : parked_) waiter->timer.cancel();
+  for (auto& lane : lanes_)
+    for (auto* waiter : lane.queue) waiter->timer.cancel();
 }
 
 }  // namespace foreshadow::proxy

@@ -1,6 +1,7 @@
 // The Gate of one resource: the table in force, who is parked, what is in flight, what clients felt. It decides nothing
-// by itself but the lapse of a lease. Commands come from the gateway, which makes them durable (see gate_state.hpp):
-// a table is written before put_in_force(), a seal after seal() and before it is acknowledged.
+// by itself but the lapse of a lease, and which instance is left alone for a while: a current one never loses its work
+// to another by that. Commands come from the gateway, which makes them durable (see gate_state.hpp): a table is written
+// before put_in_force(), a seal after seal() and before it is acknowledged.
 //
 // Lives on one executor without parallelism; nothing here is thread-safe. Passes, marks and coroutines inside enter()
 // must have ended before it is destroyed; call close() before the executor's context goes.
@@ -20,7 +21,10 @@
 #include "proxy/admission.hpp"
 #include "proxy/gate.hpp"
 #include "proxy/gate_state.hpp"
+#include "proxy/gate_stats.hpp"
 #include "proxy/hold_machine.hpp"
+#include "proxy/lane.hpp"
+#include "proxy/settings.hpp"
 
 namespace foreshadow::proxy {
 
@@ -30,10 +34,8 @@ struct GateSettings {
   Instance primary;  // served until a table comes
   int parked_max = 10'000;
   std::uint64_t seed = 0;
+  InstanceLimits limits{};
 };
-
-// How requests outside every segment show in a report.
-inline constexpr const char* kUnmatchedSegment = "(unmatched)";
 
 class GateImpl final : public Gate {
  public:
@@ -45,13 +47,16 @@ class GateImpl final : public Gate {
            std::optional<GateState> booted = std::nullopt);
   ~GateImpl() override;
 
-  boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky) override;
-  std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky) override;
+  using Gate::enter;
+  using Gate::try_enter;
+  boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky, Work work) override;
+  std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky, Work work) override;
+  boost::asio::awaitable<Result<Pass>> enter_again(std::size_t segment, std::uint64_t sticky) override;
   bool parks() const override { return machine_.parks(); }
   SessionMark session() override { return ++sessions_, make_session_mark(); }
   UnmovableMark unmovable(std::string reason) override;
   void mirrored(std::size_t segment, const MirrorResult& result) override;
-  void refused(std::size_t segment) override { ++stats_.at(segment).refused; }
+  void refused(std::size_t segment) override { ++stats_.of(segment).refused; }
   const RouteTable& table() const override { return state_.table; }
 
   // What the state would be with this table, for the disk; nothing if it is in force already. Errors as admit().
@@ -78,25 +83,53 @@ class GateImpl final : public Gate {
 
  private:
   using Now = HoldMachine::Now;
-  struct Waiter;
   struct Route {
     double other_weight = 0;
     double mirror = 0;
   };
+  // Where a unit of work would go.
+  struct Choice {
+    Lane* lane = nullptr;
+    std::shared_ptr<const Instance> mirror{};
+    Side side = Side::current;
+    bool diverted = false;  // from the other side
+  };
 
-  Pass grant(std::size_t segment, std::uint64_t sticky);
+  // gate_flow.cpp
+  bool held_up(Work work) const;
+  bool has_room(const Lane& lane) const;
+  Choice choose(std::size_t segment, std::uint64_t sticky);
+  Choice at_current(std::size_t segment);
+  Pass grant(Choice choice, std::size_t segment, Work work);
+  // `lane`: null to be parked.
+  boost::asio::awaitable<Result<Pass>> wait(std::size_t segment, std::uint64_t sticky, Work work, Lane* lane);
+  boost::asio::awaitable<Result<Pass>> park(std::size_t segment, std::uint64_t sticky, Work work);
+  void place(Waiter& waiter, Lane* lane);
+  void give(Waiter& waiter, Choice choice);
+  void refuse(Waiter& waiter, const Lane& lane);
+  Error refuse_for(const Lane& lane, std::size_t segment);
+  // Takes it out of where it waits, wherever it may go now.
+  void send_on(Waiter& waiter);
+  // Gives what room there is to those who wait for it.
+  void serve(Lane& lane);
+  void release_parked();
+  void park_queued();
+  void feed(Lane& lane, bool ok, const char* why);
+
+  Lane& lane_for(const Instance& instance, bool is_current);
   void install(const RouteTable& table);
+  void sweep_lanes();
   void raise_term(std::uint64_t term);
   Result<void> check_term(std::uint64_t term, std::uint64_t next_epoch) const;
   std::string unmovable_text() const;
   // Lets the hold machine see the clock and what is in flight, acts on what it says, and re-arms the timer.
   void advance();
   void arm_timer();
-  void release_parked();
   void answer_holds(const Result<void>& result);
 
   void leave(Pass& pass) override;
   void finished(Pass& pass, Failure failure, Micros took) override;
+  void given_back(Pass& pass) override;
   void leave(const UnmovableMark& mark) override;
   void leave(const SessionMark& mark) override;
 
@@ -104,17 +137,19 @@ class GateImpl final : public Gate {
   GateSettings settings_;
   GateState state_;  // its hold and seal fields are unused: machine_ has them
   std::vector<Route> routes_;
-  std::shared_ptr<const Instance> current_;
-  std::shared_ptr<const Instance> other_;
+  std::list<Lane> lanes_;  // those of the table, and those before them that still have work
+  Lane* current_ = nullptr;
+  Lane* other_ = nullptr;  // null: there is none
   Random random_;
   HoldMachine machine_;
   std::optional<boost::asio::steady_timer> timer_;
   std::vector<HoldDone> hold_done_;
   std::list<Waiter*> parked_;
-  std::vector<SegmentStats> stats_;  // one per segment, then the unmatched
+  GateStats stats_;
   std::map<std::string, int> unmovable_;
   int sessions_ = 0;
   int in_flight_ = 0;
+  int writing_ = 0;  // of those in flight, what a hold waits for
   bool closed_ = false;
 };
 

@@ -160,7 +160,8 @@ void Running::add(std::size_t index, std::optional<GateState> booted) {
           listener.resource, listener.primary.id, booted->table.current.endpoint.text(),
           listener.primary.endpoint.text());
   }
-  GateSettings gate{listener.resource, listener.segments, listener.primary, listener.parked_max, from_the_system()};
+  GateSettings gate{listener.resource,   listener.segments, listener.primary,
+                    listener.parked_max, from_the_system(), listener.limits};
   auto& made = plane_->gates[listener.resource] =
       std::make_unique<GateImpl>(plane_->context.get_executor(), gate, std::move(booted));
   plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, std::move(sockets_[index]), *made,

@@ -63,6 +63,7 @@ Result<void> HoldMachine::seal(std::uint64_t next_epoch, Now now) {
       // The lapse may not have been acted on yet; what counts is the clock.
       if (now >= lease_until_) return fail(Code::refused, "the lease has lapsed");
       state_ = HoldState::sealed;
+      reads_until_ = now + park_max_;
       return {};
   }
   return fail(Code::invalid, "unknown hold state");
@@ -86,6 +87,7 @@ void HoldMachine::boot_sealed(std::uint64_t next_epoch, Millis park_max) {
   state_ = HoldState::sealed;
   next_epoch_ = next_epoch;
   park_max_ = park_max;
+  reads_until_ = Now::min();
 }
 
 }  // namespace foreshadow::proxy

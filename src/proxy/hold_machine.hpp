@@ -28,6 +28,9 @@ class HoldMachine {
   HoldState state() const { return state_; }
   // New work waits.
   bool parks() const { return state_ != HoldState::open; }
+  // Even what only reads: a seal has lasted for longer than work may be parked in it, or was booted into. Until then
+  // the old side is as good to read from as before the hold; from then on nobody can say.
+  bool parks_reads(Now now) const { return state_ == HoldState::sealed && now >= reads_until_; }
   // The epoch that the hold or seal makes room for; meaningless when open.
   std::uint64_t next_epoch() const { return next_epoch_; }
   // How long new work may wait.
@@ -37,7 +40,7 @@ class HoldMachine {
   // Begins a hold, or renews the lease of the one for the same epoch (a repeated command). A seal for the same epoch is
   // more than a hold, and stays. Errors: conflict (held or sealed for another epoch), invalid (a policy without time).
   Result<void> begin(std::uint64_t next_epoch, const HoldPolicy& policy, Now now);
-  // Call when work ended, and at wake_at().
+  // Call when work ended, and at wake_at(). `in_flight`: of the work that the hold parks.
   Change advance(Now now, int in_flight);
   std::optional<Now> wake_at() const;
 
@@ -59,6 +62,7 @@ class HoldMachine {
   std::uint64_t next_epoch_ = 0;
   Now lease_until_{};
   Now budget_until_{};
+  Now reads_until_{};  // of a seal
   Millis park_max_{0};
 };
 

@@ -9,6 +9,7 @@
 
 #include "domain/resource.hpp"
 #include "io/tls_settings.hpp"
+#include "proxy/circuit.hpp"
 
 namespace foreshadow::proxy {
 
@@ -19,6 +20,18 @@ struct SegmentMatch {
   SegmentId segment;
   std::map<std::string, std::string> conditions;
   std::map<std::string, std::string> options;  // the kind's own, where this segment's differ from the resource's
+};
+
+// How much of the work one instance has at a time, and when it gets none.
+struct InstanceLimits {
+  int at_once_max = 0;         // 0: any number
+  int queued_max = 1000;       // wait for one instance to have room; more are refused
+  Millis queue_timeout{1000};  // and none for longer
+  // The current side can only be spared connections that fail: nobody else may do its work. So it is left alone for
+  // moments only, in which work is refused at once instead of piling up.
+  CircuitSettings breaker{.consecutive = 5, .open = Millis{100}, .open_max = Millis{1000}};
+  // The other side: meanwhile the current one does its work, and nothing is mirrored.
+  CircuitSettings outlier{.consecutive = 5, .share = 0.5, .open = Millis{1000}, .open_max = Millis{300'000}};
 };
 
 struct ListenerSettings {
@@ -36,6 +49,7 @@ struct ListenerSettings {
   std::size_t header_bytes_max = 32 << 10;
   std::size_t body_spool_max = 1 << 20;  // a body larger than this is not mirrored
   int parked_max = 10'000;
+  InstanceLimits limits;
   io::TlsServerSettings tls;        // without certificates: plain
   Millis tls_check_interval{2000};  // how often certificate and key files are looked at for changes
   // Every connection begins with a PROXY v2 header, or ends there. Never optional: whoever may choose may lie.

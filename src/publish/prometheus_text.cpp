@@ -169,6 +169,35 @@ void add_failures(Page& page, const Labels& side, const Failures& failures) {
   add("client_gone", failures.client_gone);
 }
 
+void add_instance(Page& page, const GatewayReport& report, const InstanceStats& stats) {
+  const Labels labels{{"gateway", report.gateway}, {"resource", report.resource}, {"instance", stats.instance}};
+  page.add("foreshadow_gateway_instance_requests_active", "gauge", "Requests that the instance has.", labels,
+           stats.busy);
+  page.add("foreshadow_gateway_instance_requests_queued", "gauge", "Requests that wait for the instance to have room.",
+           labels, stats.queued);
+  page.add("foreshadow_gateway_instance_circuit_open", "gauge",
+           "1 while the instance is left alone, or only tried with a little.", labels,
+           stats.circuit != CircuitState::closed);
+  page.add("foreshadow_gateway_instance_circuit_opened_total", "counter", "Times that it was left alone.", labels,
+           static_cast<double>(stats.opened));
+  page.add_histogram("foreshadow_gateway_instance_queue_duration_seconds",
+                     "How long requests queued that went to the instance after that.", labels, stats.wait);
+}
+
+void add_refusals(Page& page, const Labels& segment, const Refusals& refusals) {
+  const auto add = [&](const char* reason, std::uint64_t value) {
+    auto labels = segment;
+    labels.emplace_back("reason", reason);
+    page.add("foreshadow_gateway_refusals_total", "counter", "Requests that no instance was given, by reason.", labels,
+             static_cast<double>(value));
+  };
+  add("parked_too_long", refusals.parked_too_long);
+  add("parked_full", refusals.parked_full);
+  add("queued_too_long", refusals.queued_too_long);
+  add("queue_full", refusals.queue_full);
+  add("circuit_open", refusals.circuit_open);
+}
+
 void add_gateway(Page& page, const GatewayReport& report) {
   const Labels gateway{{"gateway", report.gateway}, {"resource", report.resource}};
   page.add("foreshadow_gateway_sessions", "gauge", "Client sessions open.", gateway, report.sessions);
@@ -189,6 +218,7 @@ void add_gateway(Page& page, const GatewayReport& report) {
   page.add("foreshadow_gateway_access_log_dropped_total", "counter",
            "Lines of the access log that were dropped, so that nobody waits.", gateway,
            static_cast<double>(report.log_lines_dropped));
+  for (const auto& instance : report.instances) add_instance(page, report, instance);
   for (const auto& segment : report.segments) {
     for (const auto& [side, stats] : {std::pair{"current", &segment.current}, std::pair{"other", &segment.other}}) {
       const Labels labels{
@@ -207,10 +237,21 @@ void add_gateway(Page& page, const GatewayReport& report) {
       page.add(name, "counter", help, labels, static_cast<double>(value));
     };
     page.add("foreshadow_gateway_refused_requests_total", "counter",
-             "Requests that waited too long for a handover, or found too many waiting.", labels,
+             "Requests that were told that nothing was done: held, queued or refused.", labels,
              static_cast<double>(segment.refused));
+    add_refusals(page, labels, segment.refusals);
+    page.add("foreshadow_gateway_reads_in_hold_total", "counter", "Reads that went on while a hold parked the rest.",
+             labels, static_cast<double>(segment.flowed));
+    page.add("foreshadow_gateway_reads_reentered_total", "counter",
+             "Reads that their side would not take any more, and that waited for the switch.", labels,
+             static_cast<double>(segment.reentered));
+    page.add("foreshadow_gateway_diverted_requests_total", "counter",
+             "Requests of the other side, done by the current one while that is left alone.", labels,
+             static_cast<double>(segment.diverted));
     mirror("foreshadow_gateway_mirrored_requests_total", "Copies sent to the shadow.", segment.mirror.sent);
     mirror("foreshadow_gateway_mirror_dropped_total", "Copies not sent, so that nobody waits.", segment.mirror.dropped);
+    mirror("foreshadow_gateway_mirror_paused_total", "Copies not made, while the shadow is left alone.",
+           segment.mirror.paused);
     mirror("foreshadow_gateway_mirror_errors_total", "Copies that failed.", segment.mirror.errors);
     mirror("foreshadow_gateway_mirror_mismatches_total", "Copies answered unlike the original.",
            segment.mirror.mismatched);

@@ -51,6 +51,16 @@ TEST(StatusView, ADeadControllerAndTheAgeOfTheDataAreSaidFirst) {
   EXPECT_NE(text.find("silent: refused"), std::string::npos) << text;
 }
 
+TEST(StatusView, InstancesThatAreLeftAloneOrBusyAreNamed) {
+  auto status = status_at_score(0.1);
+  status["gateways"] = json::parse(R"([{"gateway": "edge", "resource": "shop", "instances": [
+      {"instance": "shop-a", "circuit": "closed", "queued": 12},
+      {"instance": "shop-b", "circuit": "open", "queued": 0, "why": "5 failures in a row"}]}])");
+  const auto text = status_text(status, time_from_ms(1'000), {});
+  EXPECT_NE(text.find("edge: shop-a is busy, 12 wait for it\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("edge: shop-b is left alone by its gateway: 5 failures in a row\n"), std::string::npos) << text;
+}
+
 TEST(StatusView, NeverThrowsWhateverTheStatus) {
   for (
       const auto* text :

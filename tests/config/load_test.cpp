@@ -46,6 +46,19 @@ TEST(Load, ReadsEverySectionOfACompleteFile) {
   EXPECT_EQ(shop.listener.header_bytes_max, 16U << 10);
   EXPECT_EQ(shop.listener.body_spool_max, 256U << 10);
   EXPECT_EQ(shop.listener.parked_max, 200);
+  const auto& limits = shop.listener.limits;
+  EXPECT_EQ(limits.at_once_max, 100);
+  EXPECT_EQ(limits.queued_max, 50);
+  EXPECT_EQ(limits.queue_timeout, Millis{2'000});
+  EXPECT_EQ(limits.breaker.consecutive, 4);
+  EXPECT_EQ(limits.breaker.open, Millis{200});
+  EXPECT_EQ(limits.breaker.open_max, Millis{2'000});
+  EXPECT_EQ(limits.outlier.consecutive, 6);
+  EXPECT_DOUBLE_EQ(limits.outlier.share, 0.2);
+  EXPECT_EQ(limits.outlier.volume_min, 30);
+  EXPECT_EQ(limits.outlier.interval, Millis{20'000});
+  EXPECT_EQ(limits.outlier.open, Millis{3'000});
+  EXPECT_EQ(limits.outlier.open_max, Millis{60'000});
   EXPECT_EQ(shop.listener.options, shop.options);
 
   EXPECT_EQ(shop.observe.interval, Millis{250});

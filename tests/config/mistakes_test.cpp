@@ -1,4 +1,5 @@
 // One mistake at a time in a file that is otherwise right; the message is asserted whole, with its place.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "config/complete.hpp"
@@ -49,6 +50,15 @@ TEST(Mistakes, WrongTypesSayWhatBelongsThere) {
             "f.yaml:39:17: autonomy: 'actt' is not known; did you mean 'act'?");
   EXPECT_EQ(refusal("retirement: rebuild", "retirement: burn"),
             "f.yaml:57:19: retirement: 'burn' is not known; write one of: standby, rebuild, keep");
+}
+
+TEST(Mistakes, LimitsThatMakeNoSenseTogether) {
+  EXPECT_THAT(refusal("upstream_connections_max: 100, ", ""),
+              ::testing::HasSubstr("upstream_queue_max: nothing queues without a limit; add upstream_connections_max"));
+  EXPECT_THAT(refusal("max_open_time: 2s", "max_open_time: 20ms"),
+              ::testing::HasSubstr("max_open_time: it is below open_time; raise it"));
+  EXPECT_THAT(refusal("max_ejection_time: 1m", "max_ejection_time: 1s"),
+              ::testing::HasSubstr("max_ejection_time: it is below base_ejection_time; raise it"));
 }
 
 TEST(Mistakes, MissingFieldsAreNamed) {

@@ -39,6 +39,17 @@ TEST(Json, a_filled_report_and_table_survive_the_wire) {
   report.segments[0].segment = "orders";
   report.segments[0].current.latency.record(1234);
   report.segments[0].mirror.latency.record(999'999'999);
+  report.segments[0].refusals = {
+      .parked_too_long = 1, .parked_full = 2, .queued_too_long = 3, .queue_full = 4, .circuit_open = 5};
+  report.segments[0].flowed = 6;
+  report.instances = {{.instance = "a",
+                       .busy = 1,
+                       .queued = 2,
+                       .waited = 3,
+                       .circuit = CircuitState::half_open,
+                       .opened = 4,
+                       .why = "5 failures in a row"}};
+  report.instances[0].wait.record(5);
   EXPECT_EQ(decode<GatewayReport>(encode(report)).value(), report);
   report.mirror_pace = MirrorPace{.rate = 0.5, .evidence = 3.25, .blocks = 7, .slowed_down = 1, .control = 9};
   EXPECT_EQ(decode<GatewayReport>(encode(report)).value(), report);

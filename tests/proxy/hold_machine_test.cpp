@@ -97,6 +97,25 @@ TEST(HoldMachine, UnsealLeavesTheLeaseRunning) {
   EXPECT_EQ(m.advance(t0 + Millis{3000}, 0), Change::lapsed);
 }
 
+TEST(HoldMachine, ReadsFlowUntilASealIsOverdue) {
+  HoldMachine m;
+  EXPECT_FALSE(m.parks_reads(t0));
+  ASSERT_TRUE(m.begin(2, policy(), t0));
+  EXPECT_FALSE(m.parks_reads(t0));
+  ASSERT_EQ(m.advance(t0, 0), Change::drained);
+  EXPECT_FALSE(m.parks_reads(t0 + Millis{2999}));
+  ASSERT_TRUE(m.seal(2, t0 + Millis{1000}));
+  EXPECT_FALSE(m.parks_reads(t0 + Millis{5999}));
+  EXPECT_TRUE(m.parks_reads(t0 + Millis{6000}));
+  ASSERT_TRUE(m.seal(2, t0 + Millis{6000}));
+  EXPECT_TRUE(m.parks_reads(t0 + Millis{6000})) << "the same seal again gives no more time";
+  m.open();
+  EXPECT_FALSE(m.parks_reads(t0 + Millis{6000}));
+  HoldMachine booted;
+  booted.boot_sealed(2, Millis{5000});
+  EXPECT_TRUE(booted.parks_reads(t0)) << "nobody knows how old that seal is";
+}
+
 TEST(HoldMachine, BootsSealed) {
   HoldMachine m;
   m.boot_sealed(7, Millis{100});

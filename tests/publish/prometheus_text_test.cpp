@@ -48,7 +48,12 @@ MetricsView view() {
   s.current.latency.record(3'600'000'000);
   s.refused = 5;
   s.mirror.dropped = 7;
+  s.refusals.queue_full = 8;
+  s.flowed = 11;
   g.segments = {s};
+  InstanceStats a{.instance = "shop-a", .busy = 2, .queued = 9, .circuit = CircuitState::half_open, .opened = 4};
+  a.wait.record(3'000);
+  g.instances = {a};
   g.mirror_pace = MirrorPace{.rate = 0.5, .slowed_down = 3};
   g.log_lines_dropped = 6;
   v.gateways = {g};
@@ -86,6 +91,11 @@ TEST(PrometheusText, renders_what_clients_felt) {
   EXPECT_THAT(text, HasSubstr(name + "_count" + labels + "} 100\n"));
   EXPECT_THAT(text, HasSubstr("foreshadow_gateway_request_failures_total" + labels + ",reason=\"timeout\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("foreshadow_gateway_request_failures_total" + labels + ",reason=\"client_gone\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_gateway_instance_requests_queued{gateway=\"edge\",resource=\"shop\","
+                              "instance=\"shop-a\"} 9\n"));
+  EXPECT_THAT(text, HasSubstr("foreshadow_gateway_instance_circuit_open{gateway=\"edge\",resource=\"shop\","
+                              "instance=\"shop-a\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("reason=\"queue_full\"} 8\n"));
   EXPECT_THAT(text, HasSubstr("foreshadow_gateway_refused_requests_total{gateway=\"edge\",resource=\"shop\","
                               "segment=\"orders\"} 5\n"));
   EXPECT_THAT(text, HasSubstr("foreshadow_gateway_access_log_dropped_total{gateway=\"edge\",resource=\"shop\"} 6\n"));

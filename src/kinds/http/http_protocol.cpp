@@ -107,14 +107,23 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   for (const auto& match : settings.matches) {
     conditions.push_back(match.conditions);
     FS_TRY(own, parse_segment_options(match.options));
-    core->rules.push_back({own.sticky.value_or(options.sticky), own.timeout.value_or(settings.upstream_timeout)});
+    const auto nth = core->rules.size();
+    // Of a segment that was not told to write, safe methods are twice declared not to.
+    const bool declared = nth < settings.segments.size() && !settings.segments[nth].writes;
+    core->rules.push_back({.sticky = own.sticky.value_or(options.sticky),
+                           .upstream_timeout = own.timeout.value_or(settings.upstream_timeout),
+                           .request_timeout = own.request_timeout.value_or(options.request_timeout),
+                           .reads_flow = own.reads_flow.value_or(options.reads_flow && declared)});
   }
-  core->rules.push_back({options.sticky, settings.upstream_timeout});
+  core->rules.push_back({.sticky = options.sticky,
+                         .upstream_timeout = settings.upstream_timeout,
+                         .request_timeout = options.request_timeout});
   FS_TRY(matcher, Matcher::make(conditions));
   core->matcher = std::move(matcher);
   core->limits.head_bytes_max = settings.header_bytes_max;
   core->limits.target_bytes_max = std::min(core->limits.target_bytes_max, settings.header_bytes_max);
   core->complaints = Complaints(settings.resource);
+  core->quota = std::make_shared<ClientQuota>(options.clients.connections_max, settings.resource);
   CredentialSettings credentials{.resource = settings.resource, .check_interval = settings.tls_check_interval};
   if (!settings.tls.certificates.empty()) {
     credentials.server = settings.tls;

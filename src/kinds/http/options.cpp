@@ -58,6 +58,11 @@ Result<double> parse_share(const std::string& text) {
   return value;
 }
 
+Result<bool> parse_flow(const std::string& text) {
+  if (text != "flow" && text != "park") return fail(Code::invalid, "must be flow or park");
+  return text == "flow";
+}
+
 // What requests are told by: nothing if it is another option.
 std::optional<Result<void>> set_telling(HttpOptions& options, const std::string& name, const std::string& text) {
   using Ids = IdentityRules::Ids;
@@ -135,6 +140,12 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "trust_forwarded") {
     FS_TRY(value, parse_bool(text));
     options.trust_forwarded = value;
+  } else if (name == "request_timeout") {
+    FS_TRY(value, positive_duration(text));
+    options.request_timeout = value;
+  } else if (name == "reads_in_hold") {
+    FS_TRY(value, parse_flow(text));
+    options.reads_flow = value;
   } else if (name == "max_body") {
     FS_TRY(value, parse_bytes(text));
     options.max_body = value;
@@ -157,6 +168,8 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
     }
   } else if (const auto* limit = std::ranges::find(kH2Limits, name, &H2Limit::name); limit != kH2Limits.end()) {
     FS_CHECK(set_h2(options.h2, *limit, text));
+  } else if (is_client_limit(name)) {
+    FS_CHECK(set_client_limit(options.clients, name, text));
   } else if (is_mirror_option(name)) {
     FS_CHECK(set_mirror_option(options.mirror, name, text));
   } else if (name == "upstream_tls") {
@@ -201,6 +214,12 @@ std::vector<OptionInfo> option_infos() {
       {"upstream_certificate_file", "our own certificate, for instances that ask for one"},
       {"upstream_key_file", "the key of upstream_certificate_file"},
       {"max_body", "a longer request body is refused with 413 (default 0: any length)"},
+      {"request_timeout",
+       "the longest that a request may take in all, in a hold and in a queue, too, until its answer is sent (default: "
+       "none)"},
+      {"reads_in_hold",
+       "safe requests (GET, HEAD, OPTIONS) of segments that do not write: flow (default) to the old side while a hold "
+       "parks the rest, or park with it"},
       {"upgrade_on_hold",
        "what becomes of WebSockets and other upgraded connections when a hold begins: close (default; clients connect "
        "again and wait for the switch), or wait for their end"},
@@ -227,6 +246,7 @@ std::vector<OptionInfo> option_infos() {
       {"h2_continuations_max", "HTTP/2: CONTINUATION frames of one header section (default 8)"},
   };
   for (auto& info : mirror_option_infos()) infos.push_back(std::move(info));
+  for (auto& info : client_limit_infos()) infos.push_back(std::move(info));
   return infos;
 }
 
@@ -243,6 +263,8 @@ std::vector<OptionInfo> segment_option_infos() {
   return {
       {"sticky", "as the resource's own option, for this segment"},
       {"timeout", "longest wait for the service, in place of listener.upstream_timeout"},
+      {"request_timeout", "as the resource's own option, for this segment"},
+      {"reads_in_hold", "flow or park: whether its safe requests go on in a hold (default: flow unless it writes)"},
   };
 }
 
@@ -255,6 +277,12 @@ Result<SegmentOptions> parse_segment_options(const Options& options) {
     } else if (name == "timeout") {
       FS_TRY(value, positive_duration(text));
       parsed.timeout = value;
+    } else if (name == "request_timeout") {
+      FS_TRY(value, positive_duration(text));
+      parsed.request_timeout = value;
+    } else if (name == "reads_in_hold") {
+      FS_TRY(value, parse_flow(text));
+      parsed.reads_flow = value;
     } else {
       return fail(Code::invalid, "is not an option of one segment");
     }

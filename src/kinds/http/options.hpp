@@ -12,6 +12,7 @@
 #include "domain/resource.hpp"
 #include "io/http_client.hpp"
 #include "io/tls_settings.hpp"
+#include "kinds/http/client_limits.hpp"
 #include "kinds/http/h2/settings.hpp"
 #include "kinds/http/mirror_options.hpp"
 #include "kinds/http/sticky.hpp"
@@ -40,6 +41,9 @@ struct HttpOptions {
   Sticky sticky;
   bool trust_forwarded = false;  // X-Forwarded-Proto of clients, who are proxies themselves, is passed on
   MirrorOptions mirror;
+  ClientLimits clients;
+  Millis request_timeout{0};   // of a whole request; 0: none
+  bool reads_flow = true;      // in a hold, where a segment does not write
   std::uint64_t max_body = 0;  // bytes of a request body; 0: any
   UpgradeOnHold upgrade_on_hold = UpgradeOnHold::close;
   Millis upgrade_close_within{150};  // at a hold: half of what its budget is by default
@@ -70,6 +74,8 @@ Result<io::HttpTls> probe_tls(const HttpOptions& options, const Instance& instan
 struct SegmentOptions {
   std::optional<Sticky> sticky;
   std::optional<Millis> timeout;  // in place of the listener's upstream_timeout
+  std::optional<Millis> request_timeout;
+  std::optional<bool> reads_flow;  // safe methods go on in a hold
 };
 std::vector<OptionInfo> segment_option_infos();
 // Error: invalid, naming the option and what it may be.

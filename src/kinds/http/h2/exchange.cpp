@@ -8,7 +8,10 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "kinds/http/session/access_log.hpp"
+#include "kinds/http/session/again.hpp"
+#include "kinds/http/session/body_pace.hpp"
 #include "kinds/http/session/date.hpp"
+#include "kinds/http/session/deadline.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/text.hpp"
@@ -54,17 +57,33 @@ awaitable<void> Exchange::run() {
   identify(request_.identity, request_.head, request_.connection, link_.core.identity, link_.core.random);
   request_.segment = link_.core.matcher.match(request_.head, request_.connection);
   account_.matched = true;
+  begin_time(link_.core, request_);
   request_.client = link_.client.affinity.key(link_.core.rules[request_.segment].sticky, request_.head);
-  const auto sticky = request_.client.sticky;
-  if (auto pass = link_.gate.try_enter(request_.segment, sticky)) co_return co_await exchange(std::move(*pass));
-  // Parked: the gate has its own cap.
-  auto pass = co_await link_.gate.enter(request_.segment, sticky);
+  const auto work = work_of(link_.core, request_);
+  if (auto pass = link_.gate.try_enter(request_.segment, request_.client.sticky, work))
+    co_return co_await exchange(std::move(*pass));
+  // Parked, or in a queue: the gate has its own caps.
+  auto pass = co_await enter_in_time(link_.gate, request_, work, false);
+  co_await go_in(std::move(pass));
+}
+
+awaitable<void> Exchange::enter_again() {
+  ++request_.again;
+  auto pass = co_await enter_in_time(link_.gate, request_, proxy::Work::read, true);
+  co_await go_in(std::move(pass));
+}
+
+awaitable<void> Exchange::go_in(Result<proxy::Pass> pass) {
   account_.waited = Steady::now() - request_.received_at;
   if (pass) co_return co_await exchange(std::move(*pass));
   if (stream_.closed()) co_return;
   link_.gate.refused(request_.segment);
   account_.refused = true;
   answer(503, pass.error().what, true);
+}
+
+Millis Exchange::upstream_timeout() const {
+  return left_of(request_, link_.core.rules[request_.segment].upstream_timeout);
 }
 
 bool Exchange::read_head() {
@@ -141,6 +160,11 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     held.reset();
     choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
   };
+  const auto give_back = [&] {
+    choice.forget();
+    held->give_back();
+    held.reset();
+  };
   spooling_ = shadow && !request_.whole;
   sent_whole_ = request_.whole;
 
@@ -152,6 +176,10 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
     auto got = co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
+    if (!got && seems_gone(got.error()) && may_enter_again(link_.gate, *held, request_)) {
+      give_back();
+      co_return co_await enter_again();
+    }
     if (!got) {
       end_work(proxy::Failure::connect);
       const auto words = words_for_no_connection(got.error());
@@ -163,6 +191,11 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
       idle_age_max = Millis{0};
       account_.retried = true;
       continue;
+    }
+    if (seems_gone(tried) && may_enter_again(link_.gate, *held, request_)) {
+      got->conn.reset();
+      give_back();
+      co_return co_await enter_again();
     }
     if (tried.end != End::answered) {
       if (tried.client_failed()) choice.forget();
@@ -224,9 +257,10 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
   std::size_t total = request_.body.size();
   if (spooling_) spool_ = request_.body;
   consumed(total);
+  BodyPace pace(core.options.clients.body_bytes_per_s_min, core.settings.idle_timeout);
   std::string data;
   for (;;) {
-    const auto deadline = patience();
+    const auto deadline = Steady::now() + left_of(request_, pace.begin(total));
     while (stream_.body.empty() && !stream_.ended() && !stream_.closed()) {
       upstream.watch().disarm();
       // Whoever speaks first: an instance that answers (or leaves) now reads no further, so neither do we.
@@ -235,6 +269,7 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
       if (first.index() == 1) co_return std::nullopt;
       if (!std::get<0>(first)) co_return End::client_gone;
     }
+    pace.end();
     if (stream_.closed()) co_return End::client_gone;
     if (stream_.body.empty()) break;
     data.clear();
@@ -334,7 +369,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
 
 awaitable<bool> Exchange::taken() {
   link_.write_soon();
-  const auto deadline = patience();
+  const auto deadline = std::min(patience(), request_.until);
   while (stream_.pending() > 0 && !stream_.closed())
     if (!co_await change_until(deadline)) {
       link_.mux.reset(stream_, ErrorCode::cancel);

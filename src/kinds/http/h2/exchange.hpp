@@ -30,7 +30,7 @@ class Exchange final : private StreamOwner, private InterimSink {
   awaitable<bool> interim(const Answer& answer) override;
   // Waits for a change until then. False: none came.
   awaitable<bool> change_until(Steady::time_point deadline);
-  Millis upstream_timeout() const { return link_.core.rules[request_.segment].upstream_timeout; }
+  Millis upstream_timeout() const;
   Steady::time_point patience() const { return Steady::now() + link_.core.settings.idle_timeout; }
 
   // False: answered, or over.
@@ -38,6 +38,10 @@ class Exchange final : private StreamOwner, private InterimSink {
   awaitable<bool> read_ahead();
   // The trailers, once all of the body is here. False: malformed.
   bool read_trailers();
+  // With leave from the gate after waiting for it; or the answer that there is none.
+  awaitable<void> go_in(Result<proxy::Pass> pass);
+  // A read whose side is not there any more (again.hpp).
+  awaitable<void> enter_again();
   awaitable<void> exchange(proxy::Pass pass);
   awaitable<Attempt> attempt(const Instance& target, Conn& upstream);
   // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.

@@ -75,6 +75,7 @@ class Session final : private Link {
   std::string out_;
   std::list<Exchange> exchanges_;
   std::size_t working_ = 0;  // coroutines beside run()
+  std::uint64_t served_ = 0;
   bool said_all_ = false;    // the writer has ended; what still comes in is thrown away
 };
 
@@ -149,6 +150,8 @@ awaitable<error_code> Session::wait_for_bytes() {
 
 void Session::begin_fresh() {
   for (auto* stream : mux.take_fresh()) {
+    // What comes after the last one is refused unprocessed, and the client told so: it asks on another connection.
+    if (const auto most = core_->options.clients.requests_max; most != 0 && ++served_ == most) leave();
     const auto at = exchanges_.emplace(exchanges_.end(), static_cast<Link&>(*this), *stream, executor_);
     spawn(at->run(), at->slot(), [this, at] {
       exchanges_.erase(at);

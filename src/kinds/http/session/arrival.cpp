@@ -83,10 +83,17 @@ Arrival peer_of(Conn& conn) {
   return gone ? Arrival{} : arrival_of(peer.address(), peer.port());
 }
 
-awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival) {
+bool admit(Core& core, const Arrival& arrival, ClientQuota::Place& place) {
+  return core.settings.proxy_protocol || core.quota->take(arrival.address, place);
+}
+
+awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival, ClientQuota::Place& place) {
   conn.watch().arm(core.settings.header_timeout);
   conn.watch().set_idle(true);
-  if (core.settings.proxy_protocol && !co_await read_proxy_header(core, conn, arrival)) co_return false;
+  if (core.settings.proxy_protocol) {
+    if (!co_await read_proxy_header(core, conn, arrival)) co_return false;
+    if (!core.quota->take(arrival.address, place)) co_return false;
+  }
   if (core.credentials->server() && !co_await shake_hands(core, conn, arrival)) co_return false;
   conn.watch().set_idle(false);
   arrival.secure = conn.is_secure();

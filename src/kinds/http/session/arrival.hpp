@@ -21,9 +21,12 @@ struct Arrival {
 // The peer, as the socket has it. Enough where a listener has neither TLS nor PROXY headers. Empty address: it has
 // gone.
 Arrival peer_of(Conn& conn);
+// A place for a connection from the peer, where the peer is the client: before anything is done for it. False: it has
+// too many.
+bool admit(Core& core, const Arrival& arrival, ClientQuota::Place& place);
 // False: the connection is done for, and what could be said to the client was said. After true `arrival` is filled, and
-// Conn::alpn() tells which protocol comes.
-awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival);
+// Conn::alpn() tells which protocol comes. `place`: for the client that a PROXY header names.
+awaitable<bool> arrive(Core& core, Conn& conn, Arrival& arrival, ClientQuota::Place& place);
 
 // Says that no more comes, and reads on for a moment: closing over unread bytes would reset the connection and take the
 // last answer from the client's hands.

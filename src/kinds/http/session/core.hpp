@@ -6,6 +6,7 @@
 
 #include "base/random.hpp"
 #include "kinds/http/options.hpp"
+#include "kinds/http/session/client_quota.hpp"
 #include "kinds/http/session/complaints.hpp"
 #include "kinds/http/session/credentials.hpp"
 #include "kinds/http/session/mirror.hpp"
@@ -31,10 +32,13 @@ struct Core {
   struct Rules {
     Sticky sticky;
     Millis upstream_timeout{0};
+    Millis request_timeout{0};  // of the whole request; 0: none
+    bool reads_flow = false;    // safe methods go on in a hold
   };
   std::vector<Rules> rules;
   Limits limits;
   Complaints complaints{""};  // about clients
+  std::shared_ptr<ClientQuota> quota;
   std::shared_ptr<Credentials> credentials;
   std::shared_ptr<Watchdog> watchdog;
   std::shared_ptr<proxy::RestRoom> rest;  // null: connections stay with their sessions

@@ -5,6 +5,9 @@
 #include <boost/asio/socket_base.hpp>
 #include <variant>
 
+#include "kinds/http/session/again.hpp"
+#include "kinds/http/session/body_pace.hpp"
+#include "kinds/http/session/deadline.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
 #include "kinds/http/wire/upgrade.hpp"
@@ -18,6 +21,10 @@ using namespace asio::experimental::awaitable_operators;
 namespace {
 proxy::Micros since(Steady::time_point then) { return std::chrono::duration_cast<proxy::Micros>(Steady::now() - then); }
 }  // namespace
+
+Millis Session::upstream_timeout(const Request& request) const {
+  return left_of(request, core_->rules[request.segment].upstream_timeout);
+}
 
 awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pass pass) {
   // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
@@ -36,17 +43,26 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     held.reset();
     choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
   };
+  const auto give_back = [&] {
+    choice.forget();
+    held->give_back();
+    held.reset();
+  };
   spooling_ = shadow && !request.whole;
   spool_.clear();
   unread_body_ = false;
 
   const bool safe = is_safe(request.head.method);
-  const auto connect_timeout = std::min(core_->rules[request.segment].upstream_timeout, kConnectMax);
+  const auto connect_timeout = std::min(upstream_timeout(request), kConnectMax);
   // A method that is safe may be sent twice, but not an offer to become something else: that never meets a connection
   // that may just be closing, and so is never sent again.
   Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
     auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
+    if (!got && seems_gone(got.error()) && may_enter_again(gate_, *held, request)) {
+      give_back();
+      co_return co_await enter_again(request, body);
+    }
     if (!got) {
       end_work(proxy::Failure::connect);
       const auto words = words_for_no_connection(got.error());
@@ -57,6 +73,11 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       idle_age_max = Millis{0};
       account_.retried = true;
       continue;
+    }
+    if (seems_gone(tried) && may_enter_again(gate_, *held, request)) {
+      got->conn.reset();
+      give_back();
+      co_return co_await enter_again(request, body);
     }
     if (tried.end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
     unread_body_ = !request.whole && !body.complete();
@@ -88,13 +109,13 @@ awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const In
   out_.clear();
   append_head_to_instance(out_, *core_, request, framing, target, arrival_, false);
   const auto tail = frame_read_ahead(out_, request, framing);
-  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
+  upstream.watch().arm(upstream_timeout(request));
   const auto written = co_await upstream.write({asio::buffer(out_), asio::buffer(request.body), asio::buffer(tail)});
   if (written.error && upstream.timed_out()) co_return Attempt{End::timeout, written.bytes};
   if (written.error && written.bytes == 0) co_return Attempt{End::gone, 0};
   // After a write that broke midway an answer may still wait to be read: a refusal, sent before the instance closed.
   if (!written.error && request.expects) {
-    upstream.watch().arm(std::min(core_->rules[request.segment].upstream_timeout, kContinueWait));
+    upstream.watch().arm(std::min(upstream_timeout(request), kContinueWait));
     const auto early = co_await await_answer(upstream, core_->limits, request, true, answer_, answer_framing_, *this);
     const bool silent = early == End::timeout && upstream.unread().empty();
     if (early != End::go_on && !silent) co_return Attempt{early, written.bytes};
@@ -104,7 +125,7 @@ awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const In
   }
   if (!written.error && !request.whole)
     if (const auto end = co_await send_rest(request, body, upstream)) co_return Attempt{*end, written.bytes};
-  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
+  upstream.watch().arm(upstream_timeout(request));
   co_return Attempt{co_await await_answer(upstream, core_->limits, request, false, answer_, answer_framing_, *this),
                     written.bytes};
 }
@@ -113,14 +134,16 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
   const bool chunked = request.framing.kind == BodyKind::chunked;
   const auto max = core_->options.max_body;
   std::size_t total = request.body.size();
+  BodyPace pace(core_->options.clients.body_bytes_per_s_min, core_->settings.idle_timeout);
   if (spooling_) spool_ = request.body;
   for (;;) {
     auto state = body.ready();
     while (!state) {
-      client_.watch().arm(core_->settings.idle_timeout);
+      client_.watch().arm(left_of(request, pace.begin(total)));
       upstream.watch().disarm();
       // Whoever speaks first: an instance that answers (or leaves) now reads no further, so neither do we.
       const auto first = co_await (client_.fill() || upstream.readable());
+      pace.end();
       if (first.index() == 1) co_return std::nullopt;
       if (std::get<0>(first)) co_return End::client_gone;
       state = body.ready();
@@ -142,7 +165,7 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
     if (chunked) append_chunk_head(out_, data.size());
-    upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
+    upstream.watch().arm(upstream_timeout(request));
     const auto written = co_await upstream.write(
         {asio::buffer(out_), asio::buffer(data), asio::buffer(std::string_view(chunked ? "\r\n" : ""))});
     if (upstream.timed_out()) co_return End::timeout;
@@ -150,7 +173,7 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
   }
   if (!chunked) co_return std::nullopt;
   out_ = "0\r\n" + body.trailers() + "\r\n";
-  upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
+  upstream.watch().arm(upstream_timeout(request));
   co_await upstream.write(out_);
   co_return std::nullopt;
 }
@@ -175,7 +198,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   const bool chunked = to_client.kind == BodyKind::chunked;
   Relayed relayed;
   relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
-                 !unread_body_ && !core_->watchdog->ending();
+                 !unread_body_ && !is_last();
   const auto cookie = new_cookie(*core_, gate_, arrival_, request, answer_.head);
   // Which protocol it must be is all there is to a 426.
   const auto asked_for = head.status == 426 ? named_protocols(head, connection) : std::string{};
@@ -201,14 +224,14 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     } else if (done && chunked) {
       tail = "0\r\n" + body.trailers() + "\r\n";
     }
-    client_.watch().arm(core_->settings.idle_timeout);
+    client_.watch().arm(left_of(request, core_->settings.idle_timeout));
     const auto written = co_await client_.write({asio::buffer(out_), asio::buffer(body.data()), asio::buffer(tail)});
     if (written.error) co_return Relayed{};
     account_.bytes_out += body.data().size();
     if (done) break;
     kept_.keep(body.data());
     out_.clear();
-    upstream.watch().arm(core_->rules[request.segment].upstream_timeout);
+    upstream.watch().arm(upstream_timeout(request));
     state = co_await body.next();
     if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
       // What the client has is not the whole: a reset says so, whatever framing it reads.

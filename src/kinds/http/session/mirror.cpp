@@ -114,8 +114,8 @@ awaitable<proxy::MirrorResult> Mirror::send(const MirrorJob& job, Reply& reply) 
   if (!answered) reply.copy = {};
   result.error = !answered || reply.status >= 500;
   // A primary that fails itself is no measure of its shadow.
-  result.mismatched =
-      answered && job.primary_status != 0 && job.primary_status < 500 && reply.status / 100 != job.primary_status / 100;
+  result.primary_failed = job.primary_status == 0 || job.primary_status >= 500;
+  result.mismatched = answered && !result.primary_failed && reply.status / 100 != job.primary_status / 100;
   co_return result;
 }
 

@@ -37,11 +37,13 @@ struct Request {
   std::string upgrade;   // protocols that it offers to switch to, as a list
   std::string body;      // read ahead of the gate
   bool whole = true;     // nothing of the body follows `body`
+  int again = 0;         // times that it entered anew (again.hpp)
   bool expects = false;  // the client waits for 100 before it sends the body
   std::string trailers;
   std::string_view received = "1.1";  // the version of HTTP that it came by
   bool takes_trailers = false;        // the client said so (TE)
   Watch::Steady::time_point received_at;
+  Watch::Steady::time_point until = Watch::Steady::time_point::max();  // its time is over (deadline.hpp)
 };
 
 // How an attempt to get an answer from one instance ended.

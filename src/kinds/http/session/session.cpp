@@ -4,7 +4,9 @@
 
 #include "kinds/http/h2/session.hpp"
 #include "kinds/http/session/access_log.hpp"
+#include "kinds/http/session/again.hpp"
 #include "kinds/http/session/date.hpp"
+#include "kinds/http/session/deadline.hpp"
 #include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
@@ -22,7 +24,8 @@ Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy
 
 awaitable<void> Session::run() {
   mark_ = gate_.session();
-  if (core_->has_arrivals() && !co_await arrive(*core_, client_, arrival_)) co_return;
+  if (!admit(*core_, arrival_, place_)) co_return;
+  if (core_->has_arrivals() && !co_await arrive(*core_, client_, arrival_, place_)) co_return;
   if (may_speak_h2()) {
     if (client_.unread().empty() && !co_await await_request()) co_return;
     if (co_await begins_with_preface()) co_return co_await h2::serve(core_, client_, gate_, arrival_);
@@ -53,6 +56,7 @@ awaitable<bool> Session::serve_one() {
   account_ = {};
   const LogAtEnd log(core_->access_log.get(), request, account_, arrival_);
   if (!co_await read_head(request)) co_return false;
+  ++served_;
   if (!co_await check(request)) co_return false;
   BodyReader body(client_, request.framing);
   if (request.expects && !request.upgrade.empty() && !co_await invite_body(request)) co_return false;
@@ -65,12 +69,25 @@ awaitable<bool> Session::serve_one() {
   identify(request.identity, request.head, request.connection, core_->identity, core_->random);
   request.segment = core_->matcher.match(request.head, request.connection);
   account_.matched = true;
+  begin_time(*core_, request);
   request.client = arrival_.affinity.key(core_->rules[request.segment].sticky, request.head);
-  if (auto pass = gate_.try_enter(request.segment, request.client.sticky))
+  const auto work = work_of(*core_, request);
+  if (auto pass = gate_.try_enter(request.segment, request.client.sticky, work))
     co_return co_await exchange(request, body, std::move(*pass));
-  // Parked: the gate has its own cap.
+  // Parked, or in a queue: the gate has its own caps.
   client_.watch().disarm();
-  auto pass = co_await gate_.enter(request.segment, request.client.sticky);
+  auto pass = co_await enter_in_time(gate_, request, work, false);
+  co_return co_await go_in(request, body, std::move(pass));
+}
+
+awaitable<bool> Session::enter_again(Request& request, BodyReader& body) {
+  ++request.again;
+  client_.watch().disarm();
+  auto pass = co_await enter_in_time(gate_, request, proxy::Work::read, true);
+  co_return co_await go_in(request, body, std::move(pass));
+}
+
+awaitable<bool> Session::go_in(Request& request, BodyReader& body, Result<proxy::Pass> pass) {
   account_.waited = Watch::Steady::now() - request.received_at;
   if (pass) co_return co_await exchange(request, body, std::move(*pass));
   gate_.refused(request.segment);
@@ -95,7 +112,7 @@ awaitable<bool> Session::await_request() {
 }
 
 bool Session::may_rest() const {
-  return core_->rest && !core_->has_arrivals() && !arrival_.affinity.remembers();
+  return core_->rest && !core_->has_arrivals() && !arrival_.affinity.remembers() && !core_->options.clients.counts();
 }
 
 awaitable<bool> Session::read_head(Request& request) {
@@ -170,7 +187,7 @@ awaitable<bool> Session::read_ahead(Request& request, BodyReader& body) {
 
 awaitable<bool> Session::answer(const Request* request, int status, std::string_view text, bool close,
                                 bool retry_soon) {
-  close = close || core_->watchdog->ending() || (request && !persistent(request->connection, request->head.minor));
+  close = close || is_last() || (request && !persistent(request->connection, request->head.minor));
   out_.clear();
   const auto date = date_now();
   const bool bodyless = request && request->head.method == "HEAD";
@@ -182,6 +199,11 @@ awaitable<bool> Session::answer(const Request* request, int status, std::string_
   if (written.error) co_return false;
   if (close) co_await linger(client_);
   co_return !close;
+}
+
+bool Session::is_last() const {
+  const auto most = core_->options.clients.requests_max;
+  return core_->watchdog->ending() || (most != 0 && served_ >= most);
 }
 
 awaitable<bool> Session::refuse(const Refusal& refusal) {

@@ -24,6 +24,8 @@ class Session : private InterimSink {
   // The client's first bytes are HTTP/2's preface (RFC 9113, section 3.4), which is then taken off.
   awaitable<bool> begins_with_preface();
   awaitable<bool> serve_one();
+  // No other request is promised on this connection.
+  bool is_last() const;
   awaitable<bool> await_request();
   // Another session for the same connection would know as much.
   bool may_rest() const;
@@ -32,6 +34,10 @@ class Session : private InterimSink {
   // Has the client send the body that it holds back: it comes before anything else may (RFC 9110, section 7.8).
   awaitable<bool> invite_body(Request& request);
   awaitable<bool> read_ahead(Request& request, BodyReader& body);
+  // With leave from the gate after waiting for it; or the answer that there is none.
+  awaitable<bool> go_in(Request& request, BodyReader& body, Result<proxy::Pass> pass);
+  // A read whose side is not there any more (again.hpp).
+  awaitable<bool> enter_again(Request& request, BodyReader& body);
   awaitable<bool> exchange(Request& request, BodyReader& body, proxy::Pass pass);
   awaitable<Attempt> attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream);
   // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
@@ -46,6 +52,7 @@ class Session : private InterimSink {
     bool keep = false;      // the client's connection is
   };
   // Streams the answer to the client, and into kept_ if that is begun.
+  Millis upstream_timeout(const Request& request) const;
   awaitable<Relayed> relay(const Request& request, Conn& upstream);
   // Offers a copy of the request to the mirror.
   void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
@@ -60,6 +67,8 @@ class Session : private InterimSink {
   proxy::Gate& gate_;
   proxy::SessionMark mark_;
   Arrival arrival_;
+  ClientQuota::Place place_;
+  std::uint64_t served_ = 0;  // requests
   Account account_;  // of the request that is being served
   Answer answer_;
   Framing answer_framing_;

@@ -1,0 +1,278 @@
+// How work flows through a gate: to which instance, now or after waiting.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "base/log.hpp"
+#include "proxy/gate_impl.hpp"
+#include "proxy/sticky.hpp"
+#include "proxy/waiter.hpp"
+
+namespace foreshadow::proxy {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+const char* name_of(Failure failure) {
+  switch (failure) {
+    case Failure::connect:
+      return "no connection";
+    case Failure::reset:
+      return "a connection that ended before the answer";
+    case Failure::timeout:
+      return "no answer in time";
+    case Failure::protocol:
+      return "an answer that cannot be understood";
+    case Failure::status_5xx:
+      return "a status of 500 or above";
+    case Failure::client_gone:
+    case Failure::none:
+    case Failure::other:
+      break;
+  }
+  return "a failure";
+}
+}  // namespace
+
+bool GateImpl::held_up(Work work) const {
+  return machine_.parks() && (work == Work::write || machine_.parks_reads(Clock::now()));
+}
+
+bool GateImpl::has_room(const Lane& lane) const {
+  const auto most = settings_.limits.at_once_max;
+  return most == 0 || (lane.busy < most && lane.queue.empty());
+}
+
+GateImpl::Choice GateImpl::choose(std::size_t segment, std::uint64_t sticky) {
+  FS_ASSERT(segment < routes_.size());
+  const auto& route = routes_[segment];
+  if (!other_ || route.other_weight <= 0) return at_current(segment);
+  const double point = sticky != 0 ? point_of(sticky) : random_.uniform();
+  if (point >= route.other_weight) return at_current(segment);
+  // Where there are copies to try a failing shadow with, no client need be the one who tries.
+  auto& circuit = other_->circuit;
+  const bool takes_work = circuit.closed() || (route.mirror <= 0 && has_room(*other_) && circuit.admits(Clock::now()));
+  if (takes_work) return {other_, nullptr, Side::other};
+  auto choice = at_current(segment);
+  choice.diverted = true;
+  return choice;
+}
+
+GateImpl::Choice GateImpl::at_current(std::size_t segment) {
+  Choice choice{current_};
+  const auto& route = routes_[segment];
+  if (!other_ || route.mirror <= 0 || !random_.chance(route.mirror)) return choice;
+  if (other_->circuit.closed() || other_->circuit.admits(Clock::now()))
+    choice.mirror = other_->instance;
+  else
+    stats_.paused(segment);
+  return choice;
+}
+
+Pass GateImpl::grant(Choice choice, std::size_t segment, Work work) {
+  ++choice.lane->busy;
+  ++in_flight_;
+  if (work == Work::write)
+    ++writing_;
+  else if (machine_.parks())
+    ++stats_.of(segment).flowed;
+  if (choice.diverted) ++stats_.of(segment).diverted;
+  return make_pass(
+      {choice.lane->instance, std::move(choice.mirror), choice.lane, choice.side, work, segment, state_.table.epoch});
+}
+
+std::optional<Pass> GateImpl::try_enter(std::size_t segment, std::uint64_t sticky, Work work) {
+  if (closed_ || held_up(work) || !current_->circuit.closed() || !has_room(*current_)) return std::nullopt;
+  auto choice = choose(segment, sticky);
+  if (!has_room(*choice.lane)) return std::nullopt;
+  return grant(std::move(choice), segment, work);
+}
+
+asio::awaitable<Result<Pass>> GateImpl::enter(std::size_t segment, std::uint64_t sticky, Work work) {
+  if (closed_) co_return fail(Code::cancelled, "the gateway is stopping");
+  if (held_up(work)) co_return co_await park(segment, sticky, work);
+  auto choice = choose(segment, sticky);
+  auto& lane = *choice.lane;
+  if (&lane == current_ && !lane.circuit.closed() && !lane.circuit.admits(Clock::now())) {
+    // In a hold its end may be what the old side's end is about.
+    if (machine_.parks()) co_return co_await park(segment, sticky, work);
+    co_return tl::make_unexpected(refuse_for(lane, segment));
+  }
+  if (has_room(lane)) co_return grant(std::move(choice), segment, work);
+  if (lane.queue.size() >= static_cast<std::size_t>(settings_.limits.queued_max)) {
+    ++stats_.of(segment).refusals.queue_full;
+    co_return fail(Code::refused,
+                   fmt::format("the service is busy, and {} wait already; nothing was sent to it", lane.queue.size()));
+  }
+  co_return co_await wait(segment, sticky, work, &lane);
+}
+
+asio::awaitable<Result<Pass>> GateImpl::enter_again(std::size_t segment, std::uint64_t sticky) {
+  ++stats_.of(segment).reentered;
+  if (machine_.parks() && !closed_) return park(segment, sticky, Work::read);
+  return enter(segment, sticky, Work::read);
+}
+
+asio::awaitable<Result<Pass>> GateImpl::park(std::size_t segment, std::uint64_t sticky, Work work) {
+  if (parked_.size() >= static_cast<std::size_t>(settings_.parked_max)) {
+    ++stats_.of(segment).refusals.parked_full;
+    co_return fail(Code::refused, fmt::format("{} units of work wait already", parked_.size()));
+  }
+  co_return co_await wait(segment, sticky, work, nullptr);
+}
+
+asio::awaitable<Result<Pass>> GateImpl::wait(std::size_t segment, std::uint64_t sticky, Work work, Lane* lane) {
+  Waiter waiter(executor_, segment, sticky, work);
+  place(waiter, lane);
+  for (;;) {
+    waiter.moved = false;
+    const auto [error] = co_await waiter.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    // Even if the timer fired first: leave that was given must be used or returned.
+    if (waiter.pass) co_return std::move(*waiter.pass);
+    if (waiter.refused) co_return tl::make_unexpected(std::move(*waiter.refused));
+    if (waiter.moved && !closed_) continue;
+    if (error || closed_) co_return fail(Code::cancelled, "the gateway is stopping");
+    auto& refusals = stats_.of(segment).refusals;
+    if (waiter.lane) {
+      ++refusals.queued_too_long;
+      co_return fail(Code::timeout, "the service was busy for too long; nothing was sent to it");
+    }
+    ++refusals.parked_too_long;
+    co_return fail(Code::timeout,
+                   machine_.state() == HoldState::sealed
+                       ? "a handover has closed the old side and the new one is not open yet; nothing was done"
+                       : "a handover held this work for too long; nothing was done");
+  }
+}
+
+void GateImpl::place(Waiter& waiter, Lane* lane) {
+  waiter.unlink();
+  waiter.in = lane ? &lane->queue : &parked_;
+  waiter.at = waiter.in->insert(waiter.in->end(), &waiter);
+  waiter.lane = lane;
+  waiter.since = Clock::now();
+  waiter.moved = true;
+  waiter.timer.expires_at(waiter.since + (lane ? settings_.limits.queue_timeout : machine_.park_max()));
+}
+
+void GateImpl::give(Waiter& waiter, Choice choice) {
+  if (waiter.lane == choice.lane) {
+    ++choice.lane->waited;
+    const auto took = std::chrono::duration_cast<Micros>(Clock::now() - waiter.since);
+    choice.lane->wait.record(static_cast<std::uint64_t>(std::max<Micros::rep>(0, took.count())));
+  }
+  waiter.unlink();
+  waiter.pass = grant(std::move(choice), waiter.segment, waiter.work);
+  waiter.timer.cancel();
+}
+
+Error GateImpl::refuse_for(const Lane& lane, std::size_t segment) {
+  ++stats_.of(segment).refusals.circuit_open;
+  return {Code::refused, fmt::format("{} takes no connections, and is left alone for a moment; nothing was sent to it",
+                                     lane.instance->id)};
+}
+
+void GateImpl::refuse(Waiter& waiter, const Lane& lane) {
+  waiter.unlink();
+  waiter.refused = refuse_for(lane, waiter.segment);
+  waiter.timer.cancel();
+}
+
+void GateImpl::send_on(Waiter& waiter) {
+  if (held_up(waiter.work)) return place(waiter, nullptr);
+  auto choice = choose(waiter.segment, waiter.sticky);
+  auto& lane = *choice.lane;
+  if (&lane == current_ && !lane.circuit.closed() && !lane.circuit.admits(Clock::now())) {
+    refuse(waiter, lane);
+  } else if (has_room(lane)) {
+    give(waiter, std::move(choice));
+  } else {
+    place(waiter, &lane);
+  }
+}
+
+void GateImpl::serve(Lane& lane) {
+  while (!lane.queue.empty() && lane.busy < settings_.limits.at_once_max) {
+    auto& waiter = *lane.queue.front();
+    if (held_up(waiter.work))
+      place(waiter, nullptr);
+    else if (&lane == current_ && (lane.circuit.closed() || lane.circuit.admits(Clock::now())))
+      give(waiter, at_current(waiter.segment));
+    else if (&lane == current_)
+      refuse(waiter, lane);
+    else if (&lane == other_ && lane.circuit.closed())
+      give(waiter, {other_, nullptr, Side::other});
+    else
+      send_on(waiter);
+  }
+}
+
+void GateImpl::release_parked() {
+  FS_ASSERT(!machine_.parks());
+  while (!parked_.empty()) send_on(*parked_.front());
+}
+
+// They came before everybody who will be parked from now on.
+void GateImpl::park_queued() {
+  for (auto& lane : lanes_)
+    for (auto at = lane.queue.begin(); at != lane.queue.end();) {
+      auto& waiter = **at++;
+      if (held_up(waiter.work)) place(waiter, nullptr);
+    }
+}
+
+void GateImpl::feed(Lane& lane, bool ok, const char* why) {
+  if (ok) {
+    if (!lane.circuit.succeeded()) return;
+    log::info("{}: {} is given work again", settings_.resource, lane.instance->id);
+    if (!lane.is_current) stats_.tried(true);
+    return;
+  }
+  if (!lane.circuit.failed(Clock::now(), random_.uniform(), why)) return;
+  log::warn("{}: {} is left alone for a while: {}", settings_.resource, lane.instance->id, lane.circuit.why());
+  if (!lane.is_current) stats_.tried(false);
+  // The current side's are refused, all others can go there.
+  while (!lane.queue.empty()) {
+    auto& waiter = *lane.queue.front();
+    if (lane.is_current)
+      refuse(waiter, lane);
+    else
+      send_on(waiter);
+  }
+}
+
+void GateImpl::mirrored(std::size_t segment, const MirrorResult& result) {
+  stats_.mirrored(segment, result);
+  if (other_ && !result.dropped && !(result.error && result.primary_failed))
+    feed(*other_, !result.error, "a copy of a request without a good answer");
+}
+
+void GateImpl::finished(Pass& pass, Failure failure, Micros took) {
+  // Work that outlived its epoch (no hold drained it) counts for the instance that did it, whichever side that is now.
+  const bool current =
+      pass.epoch() == state_.table.epoch ? pass.side() == Side::current : pass.target().id == state_.table.current.id;
+  stats_.finished(pass.segment(), current ? Side::current : Side::other, failure, took);
+  auto& lane = *lane_of(pass);
+  if (failure == Failure::client_gone) return;
+  const bool ok = failure == Failure::none || (lane.is_current && failure != Failure::connect);
+  feed(lane, ok, name_of(failure));
+}
+
+void GateImpl::given_back(Pass&) {}
+
+void GateImpl::leave(Pass& pass) {
+  if (!is_finished(pass)) stats_.vanished(pass.segment(), pass.side());
+  auto& lane = *lane_of(pass);
+  --lane.busy;
+  --in_flight_;
+  if (!lane.queue.empty()) serve(lane);
+  if (!lane.in_table) sweep_lanes();
+  if (pass.work() == Work::write && --writing_ == 0 && machine_.state() == HoldState::holding) advance();
+}
+
+}  // namespace foreshadow::proxy

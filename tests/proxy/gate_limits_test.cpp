@@ -1,0 +1,216 @@
+// Queues before busy instances, and instances that are left alone.
+#include "proxy/gate_rig.hpp"
+
+namespace foreshadow::proxy {
+namespace {
+
+using testing::GateTest;
+using testing::instance;
+using testing::table;
+
+void end(std::optional<Result<Pass>>& result, Failure failure = Failure::none) {
+  ASSERT_TRUE(result && *result);
+  (*result)->finish(failure, Micros{1});
+  result.reset();
+}
+
+struct GateQueue : GateTest {
+  GateQueue() : GateTest({.at_once_max = 2, .queued_max = 3, .queue_timeout = Millis{10'000}}) {}
+  InstanceStats at(std::size_t i) const { return gate.report().instances.at(i); }
+};
+
+TEST_F(GateQueue, LetsSoManyInAndTheRestInTheOrderTheyCame) {
+  std::vector<Entered*> all;
+  for (int i = 0; i < 5; ++i) all.push_back(&enter());
+  EXPECT_TRUE(all[0]->result && all[1]->result);
+  EXPECT_FALSE(all[2]->result);
+  EXPECT_EQ(at(0).busy, 2);
+  EXPECT_EQ(at(0).queued, 3);
+  auto& beyond = enter();
+  ASSERT_TRUE(beyond.result);
+  EXPECT_EQ(beyond.result->error().code, Code::refused);
+  EXPECT_FALSE(gate.try_enter(0, 0));
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(until([&] { return all[static_cast<std::size_t>(i)]->result.has_value(); }));
+    EXPECT_EQ(all[static_cast<std::size_t>(i)]->order, i + 1 + (i >= 2));  // the refused one came third
+    end(all[static_cast<std::size_t>(i)]->result);
+  }
+  EXPECT_EQ(at(0).busy, 0);
+  EXPECT_EQ(at(0).waited, 3u);
+  EXPECT_EQ(at(0).wait.total(), 3u);
+  EXPECT_EQ(gate.report().segments.at(0).refusals.queue_full, 1u);
+}
+
+struct GateImpatient : GateTest {
+  GateImpatient() : GateTest({.at_once_max = 1, .queued_max = 3, .queue_timeout = Millis{30}}) {}
+};
+
+TEST_F(GateImpatient, NobodyQueuesForLong) {
+  auto busy = gate.try_enter(0, 0);
+  auto& waiting = enter();
+  ASSERT_TRUE(until([&] { return waiting.result.has_value(); }));
+  EXPECT_EQ(waiting.result->error().code, Code::timeout);
+  EXPECT_NE(waiting.result->error().what.find("nothing was sent"), std::string::npos);
+  EXPECT_EQ(gate.report().instances.at(0).queued, 0);
+  EXPECT_EQ(gate.report().segments.at(0).refusals.queued_too_long, 1u);
+}
+
+// What waits for a busy instance has not begun: it must neither delay a drain nor be lost in it.
+TEST_F(GateImpatient, AHoldParksTheQueueAheadOfAllThatComes) {
+  auto busy = gate.try_enter(1, 0);
+  auto& queued = enter(1);
+  ASSERT_TRUE(hold());
+  EXPECT_EQ(gate.report().parked, 1);
+  EXPECT_EQ(gate.report().instances.at(0).queued, 0);
+  auto& late = enter(1);
+  busy->finish(true, Micros{1});
+  busy.reset();
+  ASSERT_TRUE(held && held->has_value());
+  EXPECT_FALSE(queued.result) << "its place is free, but there is a hold";
+  const auto past = std::chrono::steady_clock::now() + Millis{60};
+  ASSERT_TRUE(until([&] { return std::chrono::steady_clock::now() > past; }));
+  EXPECT_FALSE(queued.result) << "the queue's patience is not what counts now";
+  ASSERT_TRUE(gate.seal(1, 1));
+  auto next = table(1, 1);
+  next.current = instance("b", 9002);
+  put(next);
+  ASSERT_TRUE(until([&] { return queued.result.has_value(); }));
+  EXPECT_EQ((*queued.result)->target().id, "b");
+  EXPECT_FALSE(late.result) << "the new side has the same limit";
+  end(queued.result);
+  ASSERT_TRUE(until([&] { return late.result.has_value(); }));
+  EXPECT_EQ((*late.result)->target().id, "b");
+}
+
+TEST_F(GateImpatient, AShadowThatGoesLeavesItsQueueToTheCurrentSide) {
+  put(table(0, 1, 1.0));
+  auto& there = enter(0);
+  ASSERT_TRUE(there.result);
+  EXPECT_EQ((*there.result)->target().id, "b");
+  auto& waiting = enter(0);
+  EXPECT_FALSE(waiting.result);
+  put(table(0, 2));
+  ASSERT_TRUE(until([&] { return waiting.result.has_value(); }));
+  EXPECT_EQ((*waiting.result)->target().id, "a");
+  end(there.result);
+  EXPECT_EQ(gate.report().instances.size(), 1u);
+}
+
+struct GateBreaker : GateTest {
+  GateBreaker()
+      : GateTest({.breaker = {.consecutive = 3, .open = Millis{40}, .open_max = Millis{100}},
+                  .outlier = {.consecutive = 3, .share = 0, .open = Millis{40}, .open_max = Millis{100}}}) {}
+  void one(Failure failure, const InstanceId& at, std::size_t segment = 0) {
+    auto pass = gate.try_enter(segment, 0);
+    ASSERT_TRUE(pass);
+    EXPECT_EQ(pass->target().id, at);
+    pass->finish(failure, Micros{1});
+  }
+  InstanceStats at(std::size_t i) const { return gate.report().instances.at(i); }
+};
+
+TEST_F(GateBreaker, ACurrentSideThatTakesNoConnectionsIsRefusedAtOnceAndTriedAgain) {
+  for (int i = 0; i < 3; ++i) one(Failure::connect, "a");
+  EXPECT_EQ(at(0).circuit, CircuitState::open);
+  EXPECT_FALSE(gate.try_enter(0, 0));
+  auto& refused = enter();
+  ASSERT_TRUE(refused.result);
+  EXPECT_EQ(refused.result->error().code, Code::refused);
+  EXPECT_NE(refused.result->error().what.find("nothing was sent"), std::string::npos);
+  EXPECT_EQ(gate.report().segments.at(0).refusals.circuit_open, 1u);
+  ASSERT_TRUE(until([&] { return at(0).circuit == CircuitState::half_open; }));
+  auto& trying = enter();
+  ASSERT_TRUE(trying.result && *trying.result);
+  EXPECT_FALSE(*enter().result) << "one at a time";
+  end(trying.result);
+  EXPECT_EQ(at(0).circuit, CircuitState::closed);
+  EXPECT_TRUE(gate.try_enter(0, 0));
+}
+
+TEST_F(GateBreaker, ACurrentSideIsNeverGivenUpForWhatItAnswers) {
+  put(table(0, 1, 0.0, 1.0));
+  for (const auto failure : {Failure::status_5xx, Failure::reset, Failure::timeout, Failure::protocol})
+    for (int i = 0; i < 20; ++i) one(failure, "a");
+  EXPECT_EQ(at(0).circuit, CircuitState::closed);
+  EXPECT_EQ(gate.report().segments.at(0).diverted, 0u);
+}
+
+TEST_F(GateBreaker, AFailingShadowsWorkGoesToTheCurrentSideAndComesBack) {
+  put(table(0, 1, 1.0));
+  for (int i = 0; i < 3; ++i) one(Failure::status_5xx, "b");
+  EXPECT_EQ(at(1).circuit, CircuitState::open);
+  EXPECT_NE(at(1).why.find("500"), std::string::npos) << at(1).why;
+  for (int i = 0; i < 10; ++i) one(Failure::none, "a");
+  EXPECT_EQ(gate.report().segments.at(0).diverted, 10u);
+  ASSERT_TRUE(until([&] { return at(1).circuit == CircuitState::half_open; }));
+  one(Failure::none, "b");
+  EXPECT_EQ(at(1).circuit, CircuitState::closed);
+  one(Failure::none, "b");
+}
+
+TEST_F(GateBreaker, AShadowIsTriedWithCopiesWhereThereAreAny) {
+  put(table(0, 1, 1.0, 1.0));
+  for (int i = 0; i < 3; ++i) one(Failure::reset, "b");
+  auto copies = [&] {
+    auto pass = gate.try_enter(0, 0);
+    EXPECT_EQ(pass->target().id, "a") << "no client need be the one who tries";
+    const bool copied = pass->mirror() != nullptr;
+    pass->finish(true, Micros{1});
+    return copied;
+  };
+  EXPECT_FALSE(copies());
+  EXPECT_FALSE(copies());
+  EXPECT_EQ(gate.report().segments.at(0).mirror.paused, 2u);
+  ASSERT_TRUE(until([&] { return at(1).circuit == CircuitState::half_open; }));
+  EXPECT_TRUE(copies());
+  gate.mirrored(0, {.error = true});
+  EXPECT_EQ(at(1).circuit, CircuitState::open);
+  EXPECT_EQ(gate.report().segments.at(0).mirror.paused_in_vain, 2u) << "they would have failed, too";
+  EXPECT_FALSE(copies());
+  ASSERT_TRUE(until([&] { return at(1).circuit == CircuitState::half_open; }));
+  EXPECT_TRUE(copies());
+  gate.mirrored(0, {});
+  EXPECT_EQ(at(1).circuit, CircuitState::closed);
+  EXPECT_EQ(gate.report().segments.at(0).mirror.paused_in_vain, 2u) << "the third is not known";
+  one(Failure::none, "b");
+}
+
+TEST_F(GateBreaker, AShadowIsNotBlamedForWhatItsPrimaryCannotDoEither) {
+  put(table(0, 1, 0.0, 1.0));
+  for (int i = 0; i < 20; ++i) gate.mirrored(0, {.error = true, .primary_failed = true});
+  EXPECT_EQ(at(1).circuit, CircuitState::closed);
+  for (int i = 0; i < 20; ++i) gate.mirrored(0, {.dropped = true});
+  EXPECT_EQ(at(1).circuit, CircuitState::closed);
+  for (int i = 0; i < 3; ++i) gate.mirrored(0, {.error = true});
+  EXPECT_EQ(at(1).circuit, CircuitState::open);
+}
+
+TEST_F(GateBreaker, ASideThatIsHandedOverToBeginsAnew) {
+  put(table(0, 1, 1.0));
+  for (int i = 0; i < 3; ++i) one(Failure::status_5xx, "b");
+  ASSERT_TRUE(hold());
+  ASSERT_TRUE(gate.seal(1, 1));
+  auto next = table(1, 1);
+  next.current = instance("b", 9002);
+  put(next);
+  one(Failure::none, "b");
+  EXPECT_EQ(at(0).circuit, CircuitState::closed);
+}
+
+// The old side may be stopped while its successor is not open yet: that must not look like a refusal.
+TEST_F(GateBreaker, InAHoldAReadThatFindsTheCurrentSideLeftAloneWaits) {
+  for (int i = 0; i < 3; ++i) one(Failure::connect, "a");
+  ASSERT_TRUE(hold());
+  auto& reading = enter(0, 0, Work::read);
+  EXPECT_FALSE(reading.result);
+  EXPECT_EQ(gate.report().parked, 1);
+  ASSERT_TRUE(gate.seal(1, 1));
+  auto next = table(1, 1);
+  next.current = instance("b", 9002);
+  put(next);
+  ASSERT_TRUE(until([&] { return reading.result.has_value(); }));
+  EXPECT_TRUE(*reading.result);
+}
+
+}  // namespace
+}  // namespace foreshadow::proxy
