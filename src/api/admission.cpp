@@ -12,7 +12,26 @@ namespace {
 
 using nlohmann::json;
 
+// Clients come past the gateways: nobody could be held.
+Result<void> not_bypassed(const std::string& name, const json& r) {
+  if (!r.at("bypassed").get<bool>()) return {};
+  return fail(Code::refused,
+              fmt::format("{0} is bypassed; once its clients come through the gateways again: foreshadow bypass {0} "
+                          "--end",
+                          name));
+}
+
+Result<std::string> admit_bypass(const std::string& name, const json& r) {
+  if (r.at("past_no_return").get<bool>())
+    return fail(Code::refused,
+                fmt::format("{} is past the point of no return of a handover: who serves is about to move. Ask again "
+                            "when it is over",
+                            name));
+  return r.at("bypassed").get<bool>() ? std::string("bypassed already") : std::string();
+}
+
 Result<std::string> admit_handover(const std::string& name, const json& r) {
+  FS_CHECK(not_bypassed(name, r));
   const auto phase = r.at("phase").get<std::string>();
   if (phase == "handing_over") return std::string("a handover is under way already");
   if (phase == "watching" || phase == "retiring" || phase == "withdrawing")
@@ -26,6 +45,7 @@ Result<std::string> admit_handover(const std::string& name, const json& r) {
 }
 
 Result<std::string> admit_rollback(const std::string& name, const json& r) {
+  FS_CHECK(not_bypassed(name, r));
   if (r.at("phase") != "watching" || r.at("step") != "none")
     return fail(Code::refused, fmt::format("{} has nothing to roll back to: that is possible while its old primary is "
                                            "watched, and it is {}",
@@ -71,6 +91,13 @@ Result<std::string> admit(const json& status, const ResourceId& resource, const 
     case Verb::approve:
       return r->at("asked") == "none" ? std::string("nothing was waiting; the next handover is approved in advance")
                                       : std::string();
+    case Verb::bypass:
+      return admit_bypass(resource, *r);
+    case Verb::end_bypass:
+      return r->at("bypassed").get<bool>() ? std::string() : std::string("it was not bypassed");
+    case Verb::remove_gateway:
+      if (command.target.empty()) return fail(Code::invalid, "remove_gateway needs the name of a gateway");
+      return std::string();
     case Verb::pause:
     case Verb::resume:
       return std::string();

@@ -44,6 +44,8 @@ Result<json> Handler::command(const json& request) const {
     return fail(Code::invalid, fmt::format("a command needs an actor of 1 to {} bytes", kActorBytesMax));
   if (given.reason.size() > kReasonBytesMax)
     return fail(Code::invalid, fmt::format("the reason is longer than {} bytes", kReasonBytesMax));
+  if (given.target.size() > kActorBytesMax)
+    return fail(Code::invalid, fmt::format("the target is longer than {} bytes", kActorBytesMax));
   FS_TRY(status, parse_status(seams_.snapshot()));
   FS_TRY(note, admit(status, resource, given));
   FS_CHECK(seams_.submit(resource, given));

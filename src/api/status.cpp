@@ -57,6 +57,8 @@ json resource_json(const decide::State& state, const decide::Lifecycle& l, Time 
             {"autonomy", l.policy.autonomy},
             {"paused", l.paused || state.paused},
             {"frozen", !state.frozen_why.empty()},
+            {"bypassed", l.bypassed},
+            {"bypassed_by", l.bypassed_by},
             {"current", l.current},
             {"outlook", l.outlook},
             {"table", l.table.current.id.empty() ? json(nullptr) : json(l.table)},

@@ -20,6 +20,8 @@ std::unique_ptr<CLI::App> make_cli(Job& job) {
   add_metrics_command(*app, job);
   add_record_commands(*app, job);
   add_operator_commands(*app, job);
+  add_gateway_commands(*app, job);
+  add_bypass_command(*app, job);
   add_upgrade_command(*app, job);
   add_tool_commands(*app, job);
   return app;

@@ -16,6 +16,8 @@ void add_metrics_command(CLI::App& app, Job& job);      // metrics
 void add_differences_command(CLI::App& app, Job& job);  // differences
 void add_record_commands(CLI::App& app, Job& job);      // events, explain, replay
 void add_operator_commands(CLI::App& app, Job& job);    // plan, handover, rollback, pause, resume, abort, approve
+void add_gateway_commands(CLI::App& app, Job& job);     // remove-gateway
+void add_bypass_command(CLI::App& app, Job& job);       // bypass
 void add_upgrade_command(CLI::App& app, Job& job);      // upgrade
 void add_tool_commands(CLI::App& app, Job& job);        // sim, version, completions
 

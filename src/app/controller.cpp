@@ -12,6 +12,7 @@
 
 #include "api/handler.hpp"
 #include "api/status.hpp"
+#include "app/bypass_marker.hpp"
 #include "app/wall_clock.hpp"
 #include "app/wiring.hpp"
 #include "base/log.hpp"
@@ -60,6 +61,7 @@ class Controller {
     FS_CHECK(make_hands());
     engine_ = std::make_unique<engine::Engine>(clock_, *journal_, *workers_, engine::EngineSettings{FORESHADOW_VERSION, 2000});
     FS_CHECK(engine_->start(configured()));
+    take_bypasses();
     scheduler_ = std::make_unique<observe::Scheduler>(
         clock_, [this](const ResourceId& resource, std::vector<observe::Reading> readings, Time at) {
           store_->append(resource, readings, at, clock_.now());
@@ -165,6 +167,21 @@ class Controller {
     showcase_.show(engine_->state());
   }
 
+  // What an operator left while no controller answered: before anything else is decided.
+  void take_bypasses() {
+    for (const auto& r : config_.resources) {
+      const auto& id = r.resource.id;
+      const auto left = left_bypass(config_.state_dir, id);
+      if (left && !*left) continue;
+      if (!left) {
+        log::error("{}", left.error().what);
+        continue;
+      }
+      engine_->handle(Event{{}, id, **left});
+      if (engine_->observe_only_why().empty()) forget_bypass(config_.state_dir, id);
+    }
+  }
+
   void loop(std::stop_token stop) {
     auto flushed = steady_clock::now();
     while (!stop.stop_requested()) {
@@ -177,6 +194,7 @@ class Controller {
       engine_->tick();
       // Observations are not worth a disk write each, but a crash should not forget more than a second of them.
       if (const auto now = steady_clock::now(); now - flushed > std::chrono::seconds{1}) {
+        take_bypasses();
         (void)journal_->flush();
         flushed = now;
       }

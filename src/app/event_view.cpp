@@ -74,7 +74,8 @@ struct EventText {
     return fmt::format("{} requests, {} mirrored, {} gateways", requests, mirrored, e.gateways.size());
   }
   std::string operator()(const Command& e) const {
-    return fmt::format("{} by {}{}", to_string(e.verb), e.actor, e.reason.empty() ? "" : ": " + e.reason);
+    return fmt::format("{}{} by {}{}", to_string(e.verb), e.target.empty() ? "" : " " + e.target, e.actor,
+                       e.reason.empty() ? "" : ": " + e.reason);
   }
   std::string operator()(const EffectDone& e) const {
     if (e.error) return fmt::format("#{} failed: {} ({})", e.id, e.error->what, to_string(e.error->code));

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <pwd.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
@@ -9,6 +8,7 @@
 
 #include "api/command_json.hpp"
 #include "api/status.hpp"
+#include "app/actor.hpp"
 #include "app/commands.hpp"
 #include "app/exit_codes.hpp"
 #include "app/output.hpp"
@@ -34,14 +34,6 @@ struct OperatorOptions {
   std::string reason;
   bool yes = false;
 };
-
-// user@host, for the journal.
-std::string actor() {
-  const auto* user = ::getpwuid(::geteuid());
-  char host[65] = "localhost";
-  (void)::gethostname(host, sizeof host - 1);
-  return fmt::format("{}@{}", user != nullptr ? user->pw_name : std::to_string(::geteuid()), host);
-}
 
 // These move who serves. A name that must be typed cannot be the one next to it in the shell's history.
 Result<void> confirm(const OperatorOptions& options, const char* verb) {

@@ -4,11 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "app/agent.hpp"
 #include "app/controller.hpp"
 #include "app/kinds.hpp"
 #include "io/files.hpp"
+#include "io/rpc.hpp"
 #include "proxy/gateway.hpp"
 
 namespace foreshadow::app {
@@ -20,6 +22,29 @@ Result<void> known(const char* role, const std::string& name, const std::vector<
               fmt::format("no {} '{}' in the configuration; there are: {}", role, name, fmt::join(names, ", ")));
 }
 
+// A dead process refuses at once; one that is stopped must not keep a gateway from its clients for long.
+constexpr Millis kEpochWait{300};
+
+std::uint64_t epoch_elsewhere(const config::Config& config, const std::string& self, const ResourceId& id) {
+  std::uint64_t highest = 0;
+  const auto consider = [&](const nlohmann::json& told) {
+    if (const auto epoch = told.find("epoch"); epoch != told.end() && epoch->is_number_unsigned())
+      highest = std::max(highest, epoch->get<std::uint64_t>());
+  };
+  if (const auto status = io::rpc_call(config.controller_socket(), {{"verb", "status"}}, kEpochWait);
+      status && status->contains("resources"))
+    for (const auto& resource : status->at("resources"))
+      if (resource.value("name", "") == id) consider(resource);
+  const auto* settings = config.find(id);
+  for (const auto& gateway : settings ? settings->resource.gateways : std::vector<std::string>{}) {
+    if (gateway == self) continue;
+    if (const auto report =
+            io::rpc_call(config.gateway_socket(gateway), {{"verb", "report"}, {"resource", id}}, kEpochWait))
+      consider(*report);
+  }
+  return highest;
+}
+
 }  // namespace
 
 Result<void> run_gateway_role(const config::Config& config, const std::string& name, bool take_over,
@@ -29,9 +54,13 @@ Result<void> run_gateway_role(const config::Config& config, const std::string& n
   proxy::GatewaySettings settings{.name = name, .state_dir = config.state_dir, .listeners = {}, .take_over = take_over};
   for (const auto& resource : config.resources) {
     const auto& gateways = resource.resource.gateways;
-    if (std::find(gateways.begin(), gateways.end(), name) != gateways.end())
-      settings.listeners.push_back(resource.listener);
+    if (std::find(gateways.begin(), gateways.end(), name) == gateways.end()) continue;
+    settings.listeners.push_back(resource.listener);
+    settings.listeners.back().listen = resource.listen_at(name);
   }
+  settings.epoch_elsewhere = [&config, &name](const ResourceId& resource) {
+    return epoch_elsewhere(config, name, resource);
+  };
   const auto protocols = [&kinds](const proxy::ListenerSettings& listener,
                                   boost::asio::any_io_executor executor) -> Result<std::unique_ptr<proxy::Protocol>> {
     for (const auto& kind : kinds)

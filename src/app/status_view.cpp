@@ -50,6 +50,7 @@ std::string phase(const json& resource) {
 std::string blocked(const json& resource, Time now) {
   std::string out;
   if (yes(at(resource, "paused"))) out = "paused";
+  if (yes(at(resource, "bypassed"))) out += out.empty() ? "bypassed" : ", bypassed";
   if (yes(at(resource, "frozen"))) out += out.empty() ? "frozen" : ", frozen";
   if (const auto& until = at(resource, "blocked_until_ms"); until.is_number())
     out += (out.empty() ? "for " : ", for ") +
@@ -90,6 +91,10 @@ std::string details(const json& r, Time now, const Terminal& terminal) {
   if (yes(at(outlook, "degraded"))) line("now", "a limit or an objective is crossed already");
   if (at(outlook, "handover_helps") == "no") line("now", "the shadow suffers too: a handover would not help");
   if (const auto why = text(at(r, "blocked_why"), ""); !why.empty()) line("waits", why);
+  if (yes(at(r, "bypassed")))
+    line("note",
+         fmt::format("bypassed by {}: clients come past the gateways, nothing moves until foreshadow bypass {} --end",
+                     text(at(r, "bypassed_by")), text(at(r, "name"))));
   if (const auto asked = text(at(r, "asked"), "none"); asked != "none")
     line("asks", fmt::format("approve the {}: foreshadow approve {}", asked, text(at(r, "name"))));
   for (const auto& p : at(r, "pending")) {

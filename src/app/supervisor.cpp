@@ -32,6 +32,9 @@ constexpr Millis kQuiet{10'000};
 // Longer than the gateway's own drain, so that only a hung role is killed.
 constexpr Millis kStopWait{10'000};
 constexpr Millis kPingEvery{50};
+constexpr Millis kPingWait{200};
+// For one gateway of an upgrade; the same as `foreshadow upgrade` waits.
+constexpr std::chrono::seconds kReplaceWithin{30};
 
 // What a child may see of our environment: enough to run programs, and what sanitizers and profilers are told.
 std::vector<std::string> clean_environment() {
@@ -157,6 +160,7 @@ class Supervisor {
       announce_when_ready();
       wait_for_signal(next_wait());
       reap();
+      if (!stopping_) go_on_upgrading();
       for (auto& child : children_)
         if (!stopping_ && child.due() && *child.due() <= Steady::now())
           if (auto started = child.start(environment_, before_); !started)
@@ -168,7 +172,7 @@ class Supervisor {
 
  private:
   Millis next_wait() const {
-    Millis wait = announced_ ? Millis{60'000} : kPingEvery;
+    Millis wait = announced_ && !replacing_ && to_replace_.empty() ? Millis{60'000} : kPingEvery;
     for (const auto& child : children_)
       if (child.due())
         wait = std::min(wait, std::max(Millis{1}, std::chrono::ceil<Millis>(*child.due() - Steady::now())));
@@ -182,12 +186,42 @@ class Supervisor {
     if (signal == SIGUSR2 && !stopping_) upgrade();
   }
 
+  // One after the other: should the new binary be unable to serve, the others go on with the old one.
   void upgrade() {
-    for (auto& child : children_) {
-      if (!child.role().takes_over) continue;
-      log::info("{} (pid {}) is replaced", child.role().name, child.pid());
-      child.replace();
+    to_replace_.clear();
+    for (auto& child : children_)
+      if (child.role().takes_over) to_replace_.push_back(&child);
+    replacing_.reset();
+  }
+
+  void go_on_upgrading() {
+    if (replacing_) {
+      const auto answers = incarnation_of(replacing_->child->role());
+      const bool replaced = !answers.empty() && answers != replacing_->incarnation;
+      if (!replaced && Steady::now() < replacing_->until) return;
+      const auto name = replacing_->child->role().name;
+      if (!replaced) {
+        log::error("{} was not replaced within {} s; those after it are left as they are", name,
+                   kReplaceWithin.count());
+        to_replace_.clear();
+      } else {
+        log::info("{} (pid {}) has replaced the one before it", name, replacing_->child->pid());
+      }
+      replacing_.reset();
     }
+    if (to_replace_.empty()) return;
+    auto* next = to_replace_.front();
+    to_replace_.erase(to_replace_.begin());
+    // One that is down right now is started from the new binary anyway.
+    if (!next->running()) return;
+    log::info("{} (pid {}) is replaced", next->role().name, next->pid());
+    replacing_ = Replacing{next, incarnation_of(next->role()), Steady::now() + kReplaceWithin};
+    next->replace();
+  }
+
+  static std::string incarnation_of(const RoleProcess& role) {
+    const auto answer = io::rpc_call(role.socket, {{"verb", "ping"}}, kPingWait);
+    return answer ? answer->value("incarnation", "") : "";
   }
 
   // `restart` false: they were told to stop.
@@ -205,7 +239,7 @@ class Supervisor {
   void announce_when_ready() {
     if (announced_) return;
     for (const auto& child : children_) {
-      const auto answer = io::rpc_call(child.role().socket, {{"verb", "ping"}}, Millis{200});
+      const auto answer = io::rpc_call(child.role().socket, {{"verb", "ping"}}, kPingWait);
       // An agent or an older role may not know the verb; that it answers is enough.
       if (!answer && (answer.error().code == Code::unreachable || answer.error().code == Code::timeout)) return;
     }
@@ -213,8 +247,10 @@ class Supervisor {
     std::vector<std::string> parts;
     for (const auto& child : children_) parts.push_back(fmt::format("{} ({})", child.role().name, child.pid()));
     for (const auto& resource : config_.resources)
-      if (resource.listener.listen.port != 0)
-        parts.push_back(fmt::format("{} at {}", resource.resource.id, resource.listener.listen.text()));
+      for (const auto& gateway : resource.resource.gateways) {
+        auto part = fmt::format("{} at {}", resource.resource.id, resource.listen_at(gateway).text());
+        if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(std::move(part));
+      }
     fmt::print("foreshadow: ready: {}\n", fmt::join(parts, ", "));
     std::fflush(stdout);
   }
@@ -257,6 +293,13 @@ class Supervisor {
   std::vector<Child> children_;
   sigset_t waited_{};
   sigset_t before_{};
+  struct Replacing {
+    Child* child;
+    std::string incarnation;  // of the one before
+    Steady::time_point until;
+  };
+  std::vector<Child*> to_replace_;
+  std::optional<Replacing> replacing_;
   bool stopping_ = false;
   bool announced_ = false;
 };

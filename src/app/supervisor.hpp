@@ -3,9 +3,9 @@
 //
 // A child that dies is started again at once the first time, then after a pause that doubles up to two seconds; ten
 // quiet seconds make it the first time again. SIGTERM or SIGINT stops controller, agents, gateways, in this order, so
-// that nothing is decided any more while the traffic drains. SIGUSR2 replaces every gateway by a new process, of the binary
-// that lies at our path now; the old one finishes its sessions. Should the supervisor itself be killed, its children get
-// SIGTERM.
+// that nothing is decided any more while the traffic drains. SIGUSR2 replaces the gateways, one after the other, by new
+// processes of the binary that lies at our path now; the old ones finish their sessions. Should the supervisor itself
+// be killed, its children get SIGTERM.
 #pragma once
 
 #include <string>

@@ -25,7 +25,7 @@ namespace {
 
 constexpr Millis kPing{1'000};
 constexpr Millis kPause{50};
-constexpr std::chrono::seconds kWithin{30};
+constexpr std::chrono::seconds kWithin{30};  // for each gateway
 
 struct UpgradeOptions {
   PlaceOptions place;
@@ -64,7 +64,9 @@ int upgrade(const UpgradeOptions& options) {
   const auto before = incarnations(*place);
   if (::kill(*supervisor, SIGUSR2) != 0) return tell({Code::refused, "the supervisor may not be signalled; use its user"});
   const auto began = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - began < kWithin) {
+  // One after the other.
+  const auto within = kWithin * std::max<std::size_t>(before.size(), 1);
+  while (std::chrono::steady_clock::now() - began < within) {
     const auto now = incarnations(*place);
     const auto replaced = [&](const auto& gateway) {
       const auto it = now.find(gateway.first);
@@ -79,7 +81,7 @@ int upgrade(const UpgradeOptions& options) {
   }
   return tell({Code::timeout, fmt::format("a gateway was not replaced within {} s and goes on as it was; the log of "
                                           "`foreshadow run` says why",
-                                          kWithin.count())});
+                                          within.count())});
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "act/provision/command_provisioner.hpp"
 #include "act/provision/terraform_provisioner.hpp"
 #include "act/steer/gateway_steer.hpp"
+#include "proxy/absence.hpp"
 
 namespace foreshadow::app {
 namespace {
@@ -37,6 +38,9 @@ const kinds::Kind* find_kind(const std::vector<const kinds::Kind*>& kinds, const
 std::unique_ptr<act::Steer> make_steer(const config::Config& config, const config::ResourceSettings& resource) {
   act::GatewaySteerSettings settings;
   for (const auto& name : resource.resource.gateways) settings.gateways.push_back({name, config.gateway_socket(name)});
+  settings.is_out = [state_dir = config.state_dir](const std::string& gateway, const ResourceId& id) {
+    return proxy::is_out({state_dir, gateway}, id);
+  };
   return act::make_gateway_steer(std::move(settings));
 }
 

@@ -57,11 +57,18 @@ struct ResourceSettings {
   Resource resource;
   Policy policy;
   std::map<std::string, std::string> options;  // the kind's own, already checked by it
-  // Holds good when `resource.gateways` is not empty; its listen port is 0 otherwise.
+  // Holds good when `resource.gateways` is not empty. Its address is that of every gateway that has none of its own;
+  // port 0: each has, or there is no gateway.
   proxy::ListenerSettings listener;
+  std::map<std::string, Endpoint> listens;  // by gateway, where they differ
   ObserveSettings observe;
   ProvisionSettings provision;
   std::string agent;  // empty: none
+
+  Endpoint listen_at(const std::string& gateway) const {
+    const auto own = listens.find(gateway);
+    return own == listens.end() ? listener.listen : own->second;
+  }
 };
 
 struct Config {

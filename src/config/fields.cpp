@@ -244,6 +244,25 @@ void Fields::each(const std::string& key, const std::function<void(Fields&)>& re
   }
 }
 
+void Fields::each(const std::string& key, const std::function<void(const std::string&)>& word,
+                  const std::function<void(Fields&)>& read) {
+  const auto* list = ask_for(Node::Type::list, key, Need::optional);
+  if (list == nullptr) return;
+  for (const auto& item : list->items) {
+    if (item->type == Node::Type::scalar && !item->text.empty()) {
+      word(item->text);
+    } else if (item->type == Node::Type::map) {
+      Fields fields(*item, section_of(key), reading_);
+      read(fields);
+      fields.finish();
+    } else {
+      reading_.problems.add(item->at,
+                            fmt::format("{}: {} was found where a name or a map belongs", key,
+                                        item->type == Node::Type::scalar ? "an empty word" : name_of(item->type)));
+    }
+  }
+}
+
 bool Fields::asked(const std::string& key) const {
   return std::find(asked_.begin(), asked_.end(), key) != asked_.end();
 }

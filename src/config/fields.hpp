@@ -69,6 +69,10 @@ class Fields {
   // The same for each map of the list under `key`.
   void each(const std::string& key, const std::function<void(Fields&)>& read, Need need = Need::optional);
 
+  // For each item of the list under `key`: `word` with a word, `read` with a map.
+  void each(const std::string& key, const std::function<void(const std::string&)>& word,
+            const std::function<void(Fields&)>& read);
+
   // No mistake in this map so far, and no key that nobody asked for: what was left out by mistake stands at its
   // default, and a check across values would then blame the wrong one.
   bool sound() const;

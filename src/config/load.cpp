@@ -65,16 +65,37 @@ void check_unique(const Config& config, const std::vector<ResourceMarks>& marks,
     if (!settings.resource.id.empty() && earlier.resource.id == settings.resource.id)
       problems.add(marks[i].name, fmt::format("name: a resource {} was given on line {} already; choose another",
                                               shown(settings.resource.id), marks[j].name.line));
-    if (settings.listener.listen.port != 0 && collide(settings.listener.listen, earlier.listener.listen))
-      problems.add(marks[i].listen,
-                   fmt::format("listen: {} is taken by resource {} on line {}; choose another port",
-                               settings.listener.listen.text(), shown(earlier.resource.id), marks[j].listen.line));
+    const auto& common = settings.listener.listen;
+    if (common.port != 0 && collide(common, earlier.listener.listen))
+      problems.add(marks[i].listen, fmt::format("listen: {} is taken by resource {} on line {}; choose another port",
+                                                common.text(), shown(earlier.resource.id), marks[j].listen.line));
+    for (const auto& gateway : settings.resource.gateways)
+      for (const auto& other : earlier.resource.gateways) {
+        const auto at = settings.listen_at(gateway);
+        const auto taken = earlier.listen_at(other);
+        if (at == common && taken == earlier.listener.listen) continue;  // told above, once
+        if (at.port != 0 && collide(at, taken))
+          problems.add(marks[i].gateways,
+                       fmt::format("gateways: {} is taken by gateway {} of resource {} on line {}; choose "
+                                   "another port",
+                                   at.text(), shown(other), shown(earlier.resource.id), marks[j].gateways.line));
+      }
     if (primary.endpoint.port != 0 && primary.endpoint == earlier.resource.primary.endpoint)
       problems.add(marks[i].primary, fmt::format("primary: {} is protected as resource {} already; protect it once",
                                                  primary.endpoint.text(), shown(earlier.resource.id)));
   };
-  for (std::size_t i = 0; i < config.resources.size(); ++i)
+  for (std::size_t i = 0; i < config.resources.size(); ++i) {
+    // Two gateways with the common address may stand on two networks that share a state directory; with addresses of
+    // their own, somebody meant them to differ.
+    const auto& own = config.resources[i].listens;
+    for (auto a = own.begin(); a != own.end(); ++a)
+      for (auto b = own.begin(); b != a; ++b)
+        if (collide(a->second, b->second))
+          problems.add(marks[i].gateways,
+                       fmt::format("gateways: {} and {} would both listen at {}; choose another port for one",
+                                   shown(b->first), shown(a->first), a->second.text()));
     for (std::size_t j = 0; j < i; ++j) check(i, j);
+  }
 }
 
 void read_root(Fields& root, Config& config) {

@@ -123,10 +123,29 @@ void read_listener(Fields& f, const kinds::Kind* kind, proxy::ListenerSettings& 
     if (f.has(key)) f.problem(key, fmt::format("{}: listeners of kind {} do not speak it; remove the key", key, kind->name()));
 }
 
+void read_gateway(Fields& g, ResourceSettings& settings) {
+  std::string name, listen;
+  g.identifier("name", name);
+  g.text("listen", listen);
+  if (name.empty()) return;
+  settings.resource.gateways.push_back(name);
+  if (listen.empty()) return;
+  if (const auto endpoint = parse_listen(listen))
+    settings.listens[name] = *endpoint;
+  else
+    g.problem("listen", fmt::format("listen: {}", endpoint.error().what));
+}
+
 void read_path(Fields& f, ResourceSettings& settings) {
   std::string listen;
   f.text("listen", listen);
-  f.texts("gateways", settings.resource.gateways);
+  auto& gateways = settings.resource.gateways;
+  f.each(
+      "gateways", [&](const std::string& name) { gateways.push_back(name); },
+      [&](Fields& g) { read_gateway(g, settings); });
+  for (auto it = gateways.begin(); it != gateways.end(); ++it)
+    if (std::find(gateways.begin(), it, *it) != it)
+      f.problem("gateways", fmt::format("gateways: {} is listed twice; keep one", shown(*it)));
   if (!listen.empty()) {
     if (const auto endpoint = parse_listen(listen))
       settings.listener.listen = *endpoint;
@@ -135,8 +154,15 @@ void read_path(Fields& f, ResourceSettings& settings) {
   }
   if (!listen.empty() && settings.resource.gateways.empty())
     f.problem("listen", "listen: no gateway is named to listen there; add gateways:");
-  if (listen.empty() && !settings.resource.gateways.empty())
-    f.problem("gateways", "gateways: they have no address to listen on; add listen:");
+  if (!listen.empty()) return;
+  for (const auto& gateway : gateways)
+    if (!settings.listens.contains(gateway))
+      f.problem("gateways",
+                gateways.size() == 1
+                    ? std::string("gateways: they have no address to listen on; add listen:")
+                    : fmt::format("gateways: {} has no address to listen on; add listen: for all of them, or "
+                                  "write {{name: {}, listen: address:port}}",
+                                  shown(gateway), gateway));
 }
 
 // Options that name files are seen from the configuration file, like every other path.
@@ -214,10 +240,11 @@ void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) 
   if (f.sound()) {
     check_horizons(f, settings.policy, settings.observe);
     check_able(f, settings, kind);
-    if (settings.listener.listen.port != 0 && settings.listener.listen == resource.primary.endpoint)
-      f.problem(
-          "listen",
-          fmt::format("listen: {} is the primary's own address, so the gateway would call itself; choose another port",
+    for (const auto& gateway : resource.gateways)
+      if (settings.listen_at(gateway) == resource.primary.endpoint)
+        f.problem(settings.listens.contains(gateway) ? "gateways" : "listen",
+                  fmt::format(
+                      "listen: {} is the primary's own address, so the gateway would call itself; choose another port",
                       resource.primary.endpoint.text()));
   }
   if (kind != nullptr) check_options(f, settings, *kind);

@@ -12,6 +12,10 @@ namespace {
 std::optional<Refusal> stopped_by_person_or_crowd(const State& state, const Lifecycle& l) {
   if (state.paused) return Refusal{"everything is paused (foreshadow resume)", false, true};
   if (l.paused) return Refusal{fmt::format("paused (foreshadow resume {})", l.resource.id), false, true};
+  if (l.bypassed)
+    return Refusal{fmt::format("bypassed by {}: clients come past the gateways (foreshadow bypass {} --end)",
+                               l.bypassed_by, l.resource.id),
+                   false, true};
   if (!state.frozen_why.empty()) return Refusal{"frozen: " + state.frozen_why};
   return std::nullopt;
 }
@@ -39,6 +43,14 @@ std::optional<Refusal> may_not_shadow(const State& state, const Lifecycle& l, Ti
 std::optional<Refusal> may_not_hand_over(const State& state, const Lifecycle& l, Time now) {
   (void)now;
   if (auto refusal = stopped_by_person_or_crowd(state, l)) return refusal;
+  constexpr int looks_to_believe = 2;
+  // Once it has begun, its holds ask for themselves, before anybody is parked.
+  for (const auto& [gateway, looks] : l.gateways_silent)
+    if (looks >= looks_to_believe && l.phase != Phase::handing_over)
+      return Refusal{
+          fmt::format("gateway {0} does not answer, and a hold needs all of them: start it, or take it out with "
+                      "`foreshadow remove-gateway {1} {0}`",
+                      gateway, l.resource.id)};
   // The one under way has been counted when it began.
   const int spent = static_cast<int>(l.handovers.size()) - (l.phase == Phase::handing_over ? 1 : 0);
   if (spent >= l.policy.budget.handovers_per_day)

@@ -20,6 +20,7 @@ void hold(Context& c, const std::string& why) {
   c.enter(HandoverStep::holding);
   c.l.acks.clear();
   c.l.proof.clear();
+  c.l.seal_asked = false;
   c.start(Hold{next_epoch(c.l), c.l.policy.hold}, why);
 }
 
@@ -66,10 +67,13 @@ void switch_over(Context& c, const std::string& why) {
   steer_if_changed(c, why);
 }
 
-// Pause and abort both mean: not now. They are honoured at every step that can still go back.
-bool told_to_stop(const Context& c) { return c.l.aborting || c.l.paused || c.state.paused; }
+// Pause, bypass and abort all mean: not now. They are honoured at every step that can still go back.
+bool told_to_stop(const Context& c) { return c.l.aborting || c.l.bypassed || c.l.paused || c.state.paused; }
 
-std::string told_by(const Context& c) { return c.l.aborting ? "aborted by a person" : "paused by a person"; }
+std::string told_by(const Context& c) {
+  if (c.l.bypassed) return "bypassed by " + c.l.bypassed_by;
+  return c.l.aborting ? "aborted by a person" : "paused by a person";
+}
 
 }  // namespace
 
@@ -139,6 +143,7 @@ void on_prove_equal(Context& c, const EffectDone& done) {
   c.l.proof = done.proof;
   if (told_to_stop(c)) return release(c, told_by(c));
   c.enter(HandoverStep::sealing);
+  c.l.seal_asked = true;
   c.start(Seal{next_epoch(c.l), c.l.acks}, "the shadow has everything: " + done.detail);
 }
 
@@ -218,7 +223,10 @@ void on_switch(Context& c, const EffectDone& done) {
 
 void on_release(Context& c, const EffectDone& done) {
   auto& l = c.l;
-  if (done.error) {
+  const bool no_answer = done.error && (done.error->code == Code::unreachable || done.error->code == Code::timeout);
+  // Nobody was asked to seal: who does not answer is open, or opens when its lease lapses. The others have been
+  // released.
+  if (done.error && !(no_answer && !l.seal_asked)) {
     if (c.now - l.step_since > std::chrono::seconds{10})
       c.page(fmt::format("{}: a gateway does not answer the release", l.resource.id));
     return c.retry_after(retry_pause);

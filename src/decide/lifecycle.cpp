@@ -15,6 +15,10 @@ namespace foreshadow::decide {
 namespace {
 
 constexpr int rejoin_attempts_max = 3;
+// A gateway that is down is told at once when it is back; in between there is no hurry, and every attempt is journaled.
+constexpr Millis steer_pause{500};
+constexpr Millis steer_pause_max{5000};
+constexpr int steers_to_page = 10;
 
 bool crosses(const Lifecycle& l, const ThresholdRule& rule, double threshold) {
   return l.outlook && l.outlook->known && l.outlook->score_within(rule.horizon) >= threshold;
@@ -81,6 +85,7 @@ void refuse(Context& c, const Refusal& refusal, Question question, const std::st
 
 void advance_observing(Context& c) {
   auto& l = c.l;
+  if (!l.resource.gateways.empty()) steer_if_changed(c, "the routes again: a gateway had not acknowledged");
   if (!wants_shadow(l)) {
     // A score that wavers around the threshold does not ask again each time.
     if (!crosses(l, l.policy.shadowing, l.tuning.shadowing_threshold - l.policy.hysteresis)) {
@@ -163,12 +168,18 @@ bool too_stale(const Lifecycle& l, const Segment& segment, Time now) {
   return now - known_at > std::max(segment.staleness_max, Millis{3000});
 }
 
+// A gateway that does not take its table keeps everything waiting; whoever wants a handover is told why it does not begin.
+void say_why_not(Context& c) {
+  if (!wants_handover(c.l)) return;
+  if (const auto refusal = may_not_hand_over(c.state, c.l, c.now)) refuse(c, *refusal, Question::handover, "hand over");
+}
+
 void advance_mirroring(Context& c) {
   auto& l = c.l;
   // A gateway that does not acknowledge must not keep an unfit shadow, or a shadow nobody wants, at the others.
   if (withdraw_if_told(c)) return;
   steer_if_changed(c, "mirror to the shadow, which is ready");
-  if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return;
+  if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return say_why_not(c);
   if (has_receded(c)) return withdraw(c, "calm again: the shadow is given back");
   if (try_handover(c)) return;
   // Shifting is planned action too: pause and freeze hold it. Below `act` it waits for the same approval as the handover.
@@ -198,7 +209,7 @@ void advance_shifting(Context& c) {
   auto& l = c.l;
   if (withdraw_if_told(c)) return;
   steer_if_changed(c, "the routes again: a gateway had not acknowledged");
-  if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return;
+  if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return say_why_not(c);
   if (has_receded(c)) return unshift(c);
   if (try_handover(c)) return;
   if (!wants_shadow(l)) return;
@@ -248,6 +259,20 @@ void end_watch(Context& c, const std::string& why, bool watched_out = false) {
   steer_if_changed(c, "the watch has ended: " + why);
 }
 
+// The old primary, under copies of the work that the new one does, is proven to break an objective that the new one
+// keeps: the predicted degradation has come. Where both suffer the work is the cause, and nothing is said of the old
+// one. That answers differ is no failure: the new one may have moved on.
+std::optional<std::string> broken_under_mirror(const Lifecycle& l) {
+  for (const auto& p : l.segments) {
+    auto old = p.mirror;
+    old.mismatched = 0;
+    const auto verdict = judge(old, l.policy.canary);
+    if (verdict.fitness == Fitness::unfit && judge(p.shifted, l.policy.canary).fitness == Fitness::fit)
+      return fmt::format("{}, mirrored to it: {}", p.segment, verdict.why);
+  }
+  return std::nullopt;
+}
+
 void advance_watching(Context& c) {
   auto& l = c.l;
   if (l.step == HandoverStep::rejoining) {
@@ -256,6 +281,10 @@ void advance_watching(Context& c) {
     return;
   }
   steer_if_changed(c, "mirror the other way: will the predicted failure come?");
+  if (const auto broken = broken_under_mirror(l); broken && !l.old_died_at) {
+    l.old_died_at = c.now;
+    l.old_died_of = *broken;
+  }
   if (l.aborting) return end_watch(c, "the watch was ended by a person");
   if (!l.resource.traits.counterfactual) return end_watch(c, "this kind's old primary cannot be watched");
   if (l.old_died_at) return end_watch(c, "the old primary failed under the mirrored work: " + l.old_died_of);
@@ -324,11 +353,17 @@ void on_replicate(Context& c, const EffectDone& done) {
 void on_steer(Context& c, const EffectDone& done) {
   auto& l = c.l;
   if (l.phase == Phase::handing_over && l.step == HandoverStep::switching) return on_switch(c, done);
-  if (!done.error) return;
+  if (!done.error) {
+    l.steers_failed = 0;
+    return;
+  }
   // Forgetting what was commanded makes it differ from what is wanted, so it goes out again under a new version: the old
   // one may be in force at some gateways and is never used for anything else.
   l.table = {};
-  c.retry_after(Millis{500});
+  ++l.steers_failed;
+  if (l.steers_failed == steers_to_page)
+    c.page(fmt::format("{}: a gateway does not take its table: {}", l.resource.id, done.error->what));
+  c.retry_after(std::min(steer_pause * (1 << std::min(l.steers_failed - 1, 4)), steer_pause_max));
 }
 
 void on_rejoin(Context& c, const EffectDone& done) {
@@ -379,6 +414,8 @@ void handed_over(Context& c) {
   l.current_dead = false;
   l.blocked_why.clear();
   c.enter(Phase::watching);
+  // What is counted from here on is the old side's, under the same work.
+  for (const auto& segment : l.resource.segments) l.segments.push_back({segment.id, 0, c.now, {}, {}});
   if (!l.resource.traits.fences) return;
   c.enter(HandoverStep::rejoining);
   c.start(Rejoin{*l.old_primary, l.current, l.epoch}, "the old primary becomes a standby and receives the same writes");
@@ -406,6 +443,40 @@ void advance(Context& c) {
 
 void on_outlook(Context& c, const Outlook& outlook) { c.l.outlook = outlook; }
 
+namespace {
+
+// Who answers; and who is another process than before, or lets nothing through although no handover is under way: it is
+// told who serves, since it may have missed that.
+void note_gateways(Context& c, const std::vector<GatewayAck>& answered, const std::vector<std::string>& closed) {
+  auto& l = c.l;
+  const auto named = [](const std::string& gateway) {
+    return [&gateway](const GatewayAck& ack) { return ack.gateway == gateway; };
+  };
+  std::map<std::string, int> silent;
+  for (const auto& gateway : l.resource.gateways)
+    if (std::none_of(answered.begin(), answered.end(), named(gateway)))
+      silent[gateway] = l.gateways_silent[gateway] + 1;
+  l.gateways_silent = std::move(silent);
+  // A handover's own steps tell the gateways what they need; whoever came back meanwhile is told when it is over.
+  if (answered.empty() || l.phase == Phase::handing_over || is_pending<Steer>(l)) return;
+  bool came_back = false;
+  auto seen = l.gateways_seen;
+  for (const auto& ack : answered) {
+    const auto known = std::find_if(seen.begin(), seen.end(), named(ack.gateway));
+    came_back = came_back || (known == seen.end() ? !l.gateways_seen.empty() : known->incarnation != ack.incarnation);
+    if (known == seen.end())
+      seen.push_back(ack);
+    else
+      *known = ack;
+  }
+  l.gateways_seen = std::move(seen);
+  if (!came_back && (closed.empty() || (l.retry_at && c.now < *l.retry_at))) return;
+  l.retry_at.reset();
+  steer_again(c, "a gateway came back, or is new: it is told who serves");
+}
+
+}  // namespace
+
 void on_evidence(Context& c, const Evidence& evidence) {
   auto& l = c.l;
   l.unmovable = evidence.unmovable;
@@ -413,10 +484,7 @@ void on_evidence(Context& c, const Evidence& evidence) {
     l.lag = evidence.lag;
     l.lag_at = c.now;
   }
-  if (!evidence.gateways.empty() && evidence.gateways != l.gateways_seen) {
-    if (!l.gateways_seen.empty() && l.phase != Phase::handing_over) steer_again(c, "a gateway came back");
-    l.gateways_seen = evidence.gateways;
-  }
+  note_gateways(c, evidence.gateways, evidence.closed);
   for (const auto& e : evidence.segments) {
     auto* p = progress_of(l, e.segment);
     if (!p) continue;
@@ -424,9 +492,11 @@ void on_evidence(Context& c, const Evidence& evidence) {
     p->mirror.errors += e.mirror_errors;
     p->mirror.slow += e.mirror_slow;
     p->mirror.mismatched += e.mirror_mismatched;
-    p->shifted.requests += e.other_requests;
-    p->shifted.errors += e.other_errors;
-    p->shifted.slow += e.other_slow;
+    // Of the new side: before a handover its share of the work, after it all of it.
+    const bool serves = l.phase == Phase::watching;
+    p->shifted.requests += serves ? e.current_requests : e.other_requests;
+    p->shifted.errors += serves ? e.current_errors : e.other_errors;
+    p->shifted.slow += serves ? e.current_slow : e.other_slow;
   }
   if (l.phase != Phase::shifting) return;
   for (const auto& segment : l.resource.segments) {
@@ -453,29 +523,58 @@ void on_counterfactual(Context& c, const CounterfactualSeen& seen) {
   }
 }
 
+namespace {
+
+// What is under way, before the point of no return; what is on its way back already goes on.
+void give_up(Context& c) {
+  auto& l = c.l;
+  if (l.phase == Phase::handing_over) return abort_handover(c);
+  if (l.phase == Phase::observing || l.phase == Phase::retiring || l.phase == Phase::withdrawing) return;
+  l.aborting = true;
+  if (l.phase != Phase::watching) c.cancel_pending();
+}
+
+}  // namespace
+
 void on_command(Context& c, const Command& command) {
   auto& l = c.l;
   const auto by = command.actor.empty() ? std::string("somebody") : command.actor;
   switch (command.verb) {
     case Verb::pause: l.paused = true; return;
     case Verb::resume: l.paused = false; return;
+    case Verb::bypass:
+      if (past_no_return(l)) return c.page(fmt::format("{}: bypass came past the point of no return", l.resource.id));
+      l.bypassed = true;
+      l.bypassed_by = by;
+      return give_up(c);
+    case Verb::end_bypass:
+      l.bypassed = false;
+      l.bypassed_by.clear();
+      return;
+    case Verb::remove_gateway:
+      l.gateways_silent.erase(command.target);
+      if (l.phase != Phase::handing_over) l.retry_at.reset();
+      return;
     case Verb::approve:
       l.approved = l.asked == Question::none ? Question::handover : l.asked;
       l.asked = Question::none;
       return;
     case Verb::handover:
+      if (l.bypassed) return;
       if (l.phase == Phase::observing || l.phase == Phase::mirroring || l.phase == Phase::shifting ||
           l.phase == Phase::provisioning || l.phase == Phase::replicating)
         l.handover_wanted = true;
       return;
     case Verb::rollback:
       // The way back is a handover to the old primary, which is a standby (or shares the data) and still alive.
-      if (l.phase == Phase::watching && l.step == HandoverStep::none && l.old_primary && !l.old_died_at && steered(l)) {
+      if (!l.bypassed && l.phase == Phase::watching && l.step == HandoverStep::none && l.old_primary &&
+          !l.old_died_at && steered(l)) {
         l.unlabelled = facts_of_watch(l, c.now, "rolled back by " + by);
         l.shadow = l.old_primary;
         l.old_primary.reset();
         l.handover_wanted = l.rolling_back = true;
         l.prediction.reset();
+        l.segments.clear();
         for (const auto& segment : l.resource.segments) l.segments.push_back({segment.id, 0, c.now, {}, {}});
         begin_handover(c, "rollback asked for by " + by);
       }
@@ -486,11 +585,7 @@ void on_command(Context& c, const Command& command) {
         l.aborting = l.step == HandoverStep::promoting;
         return c.page(fmt::format("{}: abort came past the point of no return", l.resource.id));
       }
-      if (l.phase == Phase::handing_over) return abort_handover(c);
-      if (l.phase == Phase::observing || l.phase == Phase::retiring || l.phase == Phase::withdrawing) return;
-      l.aborting = true;
-      if (l.phase != Phase::watching) c.cancel_pending();
-      return;
+      return give_up(c);
   }
 }
 

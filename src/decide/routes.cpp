@@ -45,7 +45,9 @@ void steer_if_changed(Context& c, const std::string& why) {
 }
 
 void steer_again(Context& c, const std::string& why) {
-  if (c.l.version == 0 || is_pending<Steer>(c.l)) return;
+  if (is_pending<Steer>(c.l)) return;
+  // What was never sent has no version yet.
+  if (c.l.version == 0) c.l.table = {};
   if (c.l.table.resource.empty()) return steer_if_changed(c, why);
   c.l.table.term = c.state.term;
   c.start(Steer{c.l.table}, why);

@@ -27,8 +27,8 @@ struct SegmentProgress {
   SegmentId segment;
   double weight = 0;
   Time stepped_at;
-  Tally mirror;   // mirrored work since mirroring began
-  Tally shifted;  // work served by the shadow since its last step
+  Tally mirror;   // mirrored work since mirroring began; after a handover, of the old primary
+  Tally shifted;  // work served by the shadow since its last step; after a handover, all of it
   friend bool operator==(const SegmentProgress&, const SegmentProgress&) = default;
 };
 
@@ -81,6 +81,8 @@ struct Lifecycle {
   std::vector<SegmentProgress> segments;
   std::vector<Unmovable> unmovable;
   std::vector<GatewayAck> gateways_seen;  // a new incarnation is told the table again
+  std::map<std::string, int> gateways_silent;  // looks in a row at which it did not answer
+  int steers_failed = 0;                       // in a row: a table is sent until every gateway has it
   std::optional<Millis> lag;              // of the shadow, last known
   std::optional<Time> lag_at;             // when it was known
   std::vector<Pending> pending;
@@ -88,6 +90,7 @@ struct Lifecycle {
   int attempts = 0;               // of the hold, or of the step being retried
   std::optional<Time> retry_at;   // nothing is started before this
   std::vector<GatewayAck> acks;
+  bool seal_asked = false;  // of this attempt: a gateway that does not answer may be sealed, and must be released
   std::string proof;
   std::optional<Time> handover_began;
   std::optional<Time> handover_ended;
@@ -100,6 +103,8 @@ struct Lifecycle {
   bool current_dead = false;  // seen dead by two views
 
   bool paused = false;
+  bool bypassed = false;  // clients come past the gateways
+  std::string bypassed_by;
   Question asked = Question::none;
   Question approved = Question::none;
   std::optional<Time> cooldown_until;
@@ -122,7 +127,7 @@ struct Lifecycle {
 inline constexpr std::size_t outcomes_max = 200;
 
 struct State {
-  static constexpr int format = 1;  // of the snapshot
+  static constexpr int format = 2;  // of the snapshot
   std::uint64_t term = 0;
   EffectId next_effect = 1;
   Time now;

@@ -29,19 +29,21 @@ void on_started(State& state, const Started& started, Next& next, Time now) {
     }
     l.gateways_seen.clear();
     Context c{state, l, now, next.effects, next.cancellations};
-    steer_again(c, "a new controller term says the routes again");
+    // A handover's own effects carry the term, and who serves is theirs to say.
+    if (l.version != 0 && l.phase != Phase::handing_over) steer_again(c, "a new controller term says the routes again");
   }
 }
 
 void on_policy(State& state, const PolicySet& set) {
   auto& l = lifecycle_of(state, set.resource.id);
   const bool fresh = l.resource.id.empty();
-  const bool never_moved = l.epoch == 0 && l.version == 0;
+  const bool never_moved =
+      l.epoch == 0 && (l.version == 0 || (l.phase == Phase::observing && l.current.id == set.resource.primary.id));
   l.resource = set.resource;
   l.policy = set.policy;
   if (fresh || never_moved) {
     l.current = set.resource.primary;
-    l.table = desired_table(l);
+    if (l.version == 0) l.table = desired_table(l);
   }
   if (fresh || l.tuning.resolved == 0) {
     l.tuning = {set.resource.id, set.policy.shadowing.threshold, set.policy.critical.threshold, 0, 0, "as configured"};

@@ -48,13 +48,18 @@ struct Evidence {
   std::vector<GatewayAck> gateways;
   // Replication lag of the shadow, if it could be read.
   std::optional<Millis> lag;
+  // Gateways that let nothing through: sealed, or back after an absence and waiting to be told who serves.
+  std::vector<std::string> closed{};
   friend bool operator==(const Evidence&, const Evidence&) = default;
 };
-enum class Verb { handover, pause, resume, abort, rollback, approve };
+// remove_gateway: `target` is down and was taken out of the path, so that a handover may go on without it. bypass:
+// clients come past the gateways, so nothing may move.
+enum class Verb { handover, pause, resume, abort, rollback, approve, remove_gateway, bypass, end_bypass };
 struct Command {
   Verb verb = Verb::pause;
   std::string actor;
   std::string reason;
+  std::string target{};  // of remove_gateway
   friend bool operator==(const Command&, const Command&) = default;
 };
 struct EffectDone {

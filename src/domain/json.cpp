@@ -48,8 +48,15 @@ FS_JSON_ENUM(CircuitState,
 FS_JSON_ENUM(Verdict, {{Verdict::confirmed, "confirmed"}, {Verdict::refuted, "refuted"}, {Verdict::late, "late"},
                        {Verdict::censored, "censored"}})
 FS_JSON_ENUM(Helps, {{Helps::yes, "yes"}, {Helps::no, "no"}, {Helps::unknown, "unknown"}})
-FS_JSON_ENUM(Verb, {{Verb::handover, "handover"}, {Verb::pause, "pause"}, {Verb::resume, "resume"}, {Verb::abort, "abort"},
-                    {Verb::rollback, "rollback"}, {Verb::approve, "approve"}})
+FS_JSON_ENUM(Verb, {{Verb::handover, "handover"},
+                    {Verb::pause, "pause"},
+                    {Verb::resume, "resume"},
+                    {Verb::abort, "abort"},
+                    {Verb::rollback, "rollback"},
+                    {Verb::approve, "approve"},
+                    {Verb::remove_gateway, "remove_gateway"},
+                    {Verb::bypass, "bypass"},
+                    {Verb::end_bypass, "end_bypass"}})
 FS_JSON_ENUM(Code, {{Code::timeout, "timeout"}, {Code::unreachable, "unreachable"}, {Code::refused, "refused"},
                     {Code::invalid, "invalid"}, {Code::conflict, "conflict"}, {Code::cancelled, "cancelled"},
                     {Code::corrupt, "corrupt"}, {Code::io, "io"}})
@@ -161,8 +168,29 @@ FS_JSON_FIELDS(Page, text)
 FS_JSON_FIELDS(Started, term, version)
 FS_JSON_FIELDS(PolicySet, resource, policy)
 FS_JSON_FIELDS(OutlookMade, outlook)
-FS_JSON_FIELDS(Evidence, segments, unmovable, gateways, lag)
-FS_JSON_FIELDS(Command, verb, actor, reason)
+void to_json(json& j, const Evidence& v) {
+  j = {{"segments", v.segments}, {"unmovable", v.unmovable}, {"gateways", v.gateways}, {"lag", v.lag}};
+  // One a look is journaled, and hardly any has something to say here.
+  if (!v.closed.empty()) j["closed"] = v.closed;
+}
+void from_json(const json& j, Evidence& v) {
+  j.at("segments").get_to(v.segments);
+  j.at("unmovable").get_to(v.unmovable);
+  j.at("gateways").get_to(v.gateways);
+  j.at("lag").get_to(v.lag);
+  if (const auto closed = j.find("closed"); closed != j.end()) closed->get_to(v.closed);
+}
+void to_json(json& j, const Command& v) {
+  j = {{"verb", v.verb}, {"actor", v.actor}, {"reason", v.reason}};
+  if (!v.target.empty()) j["target"] = v.target;
+}
+void from_json(const json& j, Command& v) {
+  j.at("verb").get_to(v.verb);
+  j.at("actor").get_to(v.actor);
+  j.at("reason").get_to(v.reason);
+  // Most commands have none.
+  if (const auto target = j.find("target"); target != j.end()) target->get_to(v.target);
+}
 FS_JSON_FIELDS(EffectDone, id, error, detail, instance, proof, acks)
 FS_JSON_FIELDS(EffectProgress, id, fraction, detail)
 FS_JSON_FIELDS(CounterfactualSeen, alive, died_at, load_ratio, detail)

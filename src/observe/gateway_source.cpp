@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "domain/absent.hpp"
+
 namespace foreshadow::observe {
 namespace {
 
@@ -168,6 +170,7 @@ Evidence evidence_between(const std::vector<GatewayReport>& previous, const std:
   std::map<std::string, int> unmovable;
   for (const auto& report : current) {
     evidence.gateways.push_back({report.gateway, report.incarnation});
+    if (report.hold == HoldState::sealed && report.incarnation != kOutOfPath) evidence.closed.push_back(report.gateway);
     for (const auto& u : report.unmovable) unmovable[u.reason] += u.sessions;
     const auto* before = find_gateway(previous, report.gateway);
     const bool comparable = before && before->epoch == report.epoch;

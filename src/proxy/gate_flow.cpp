@@ -143,6 +143,8 @@ asio::awaitable<Result<Pass>> GateImpl::wait(std::size_t segment, std::uint64_t 
       co_return fail(Code::timeout, "the service was busy for too long; nothing was sent to it");
     }
     ++refusals.parked_too_long;
+    if (state_.behind)
+      co_return fail(Code::timeout, "this gateway waits to be told who serves after its absence; nothing was done");
     co_return fail(Code::timeout,
                    machine_.state() == HoldState::sealed
                        ? "a handover has closed the old side and the new one is not open yet; nothing was done"

@@ -22,6 +22,8 @@ GateImpl::GateImpl(asio::any_io_executor executor, GateSettings settings, std::o
     raise_term(booted->term);
     install(booted->table);
     if (booted->seal) machine_.boot_sealed(booted->seal->next_epoch, booted->seal->park_max);
+    if (booted->behind) machine_.boot_sealed(booted->behind->epoch, booted->behind->park_max);
+    state_.behind = booted->behind;
     return;
   }
   RouteTable table;
@@ -91,20 +93,23 @@ Result<std::optional<GateState>> GateImpl::propose(const RouteTable& table) cons
   if (machine_.state() == HoldState::sealed) sealed_for = machine_.next_epoch();
   FS_TRY(admission, admit({state_.table, state_.term, sealed_for, settings_.segments}, table));
   auto next = state();
-  if (admission == Admission::same && table.term == state_.term) return std::optional<GateState>{};
+  const bool opens = state_.behind && table.epoch >= state_.behind->epoch;
+  if (admission == Admission::same && table.term == state_.term && !opens) return std::optional<GateState>{};
   next.table = table;
   next.term = std::max(next.term, table.term);
   if (admission == Admission::handover) {
     next.hold.reset();
     next.seal.reset();
   }
+  if (opens) next.behind.reset();
   return std::optional<GateState>{std::move(next)};
 }
 
 void GateImpl::put_in_force(const RouteTable& table) {
-  const bool handover = table.epoch > state_.table.epoch;
+  const bool opens = state_.behind ? table.epoch >= state_.behind->epoch : table.epoch > state_.table.epoch;
   install(table);
-  if (!handover || !machine_.parks()) return;
+  if (!opens || !machine_.parks()) return;
+  state_.behind.reset();
   machine_.open();
   arm_timer();
   answer_holds(fail(Code::refused, fmt::format("epoch {} came into force meanwhile", table.epoch)));
@@ -120,6 +125,12 @@ Result<void> GateImpl::check_term(std::uint64_t term, std::uint64_t next_epoch) 
   return {};
 }
 
+Result<void> GateImpl::check_abreast() const {
+  if (!state_.behind) return {};
+  return fail(Code::refused,
+              fmt::format("it has been away and waits for a table of epoch {} or later", state_.behind->epoch));
+}
+
 std::string GateImpl::unmovable_text() const {
   std::string text;
   for (const auto& [reason, sessions] : unmovable_)
@@ -130,6 +141,7 @@ std::string GateImpl::unmovable_text() const {
 Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done) {
   if (closed_) return fail(Code::cancelled, "the gateway is stopping");
   FS_CHECK(check_term(term, next_epoch));
+  FS_CHECK(check_abreast());
   if (!unmovable_.empty() && machine_.state() != HoldState::sealed)
     return fail(Code::refused, "sessions cannot follow a handover: " + unmovable_text());
   // A lapse not yet acted on must not be renewed as if the hold had lasted.
@@ -197,6 +209,7 @@ void GateImpl::answer_holds(const Result<void>& result) {
 
 Result<void> GateImpl::seal(std::uint64_t term, std::uint64_t next_epoch) {
   FS_CHECK(check_term(term, next_epoch));
+  FS_CHECK(check_abreast());
   advance();
   FS_CHECK(machine_.seal(next_epoch, std::chrono::steady_clock::now()));
   raise_term(term);
@@ -211,10 +224,12 @@ void GateImpl::unseal() {
 
 Result<GateState> GateImpl::propose_release(std::uint64_t term, std::uint64_t next_epoch) const {
   FS_CHECK(check_term(term, next_epoch));
-  auto trial = machine_;
-  FS_CHECK(trial.release(next_epoch));
   auto next = state();
   next.term = std::max(next.term, term);
+  // It was not there to be held. That the others are released does not tell it who serves.
+  if (state_.behind) return next;
+  auto trial = machine_;
+  FS_CHECK(trial.release(next_epoch));
   next.hold.reset();
   next.seal.reset();
   return next;
@@ -222,7 +237,7 @@ Result<GateState> GateImpl::propose_release(std::uint64_t term, std::uint64_t ne
 
 void GateImpl::release(std::uint64_t term, std::uint64_t next_epoch) {
   raise_term(term);
-  if (!machine_.parks() || !machine_.release(next_epoch)) return;
+  if (state_.behind || !machine_.parks() || !machine_.release(next_epoch)) return;
   arm_timer();
   answer_holds(fail(Code::refused, "released meanwhile"));
   release_parked();
@@ -230,6 +245,7 @@ void GateImpl::release(std::uint64_t term, std::uint64_t next_epoch) {
 
 GateState GateImpl::state() const {
   auto state = state_;
+  if (state_.behind) return state;
   if (machine_.state() == HoldState::sealed) {
     state.seal = SealRecord{machine_.next_epoch(), machine_.park_max()};
   } else if (machine_.parks()) {

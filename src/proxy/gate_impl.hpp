@@ -120,6 +120,8 @@ class GateImpl final : public Gate {
   void install(const RouteTable& table);
   void sweep_lanes();
   void raise_term(std::uint64_t term);
+  // refused: nothing may be decided here before the current table is known.
+  Result<void> check_abreast() const;
   Result<void> check_term(std::uint64_t term, std::uint64_t next_epoch) const;
   std::string unmovable_text() const;
   // Lets the hold machine see the clock and what is in flight, acts on what it says, and re-arms the timer.

@@ -8,7 +8,18 @@ namespace foreshadow::proxy {
 
 FS_JSON_FIELDS(HeldRecord, next_epoch, lease_left)
 FS_JSON_FIELDS(SealRecord, next_epoch, park_max)
-FS_JSON_FIELDS(GateState, table, term, hold, seal)
+FS_JSON_FIELDS(BehindRecord, epoch, park_max)
+void to_json(nlohmann::json& j, const GateState& v) {
+  j = {{"table", v.table}, {"term", v.term}, {"hold", v.hold}, {"seal", v.seal}, {"behind", v.behind}};
+}
+void from_json(const nlohmann::json& j, GateState& v) {
+  j.at("table").get_to(v.table);
+  j.at("term").get_to(v.term);
+  j.at("hold").get_to(v.hold);
+  j.at("seal").get_to(v.seal);
+  // An upgrade reads the file of a version that did not know it.
+  if (const auto behind = j.find("behind"); behind != j.end()) behind->get_to(v.behind);
+}
 
 namespace {
 constexpr int kFormat = 1;

@@ -26,11 +26,23 @@ struct SealRecord {
   friend bool operator==(const SealRecord&, const SealRecord&) = default;
 };
 
+// What clients wait at a gateway that came back before its controller told it anything.
+inline constexpr Millis kParkMaxBehind{5000};
+
+// It may have missed a handover: nothing goes anywhere until a table of at least this epoch is applied. Of a gateway
+// that was taken out of the path while it was down, or whose state file knows less than the others do.
+struct BehindRecord {
+  std::uint64_t epoch = 0;
+  Millis park_max{0};
+  friend bool operator==(const BehindRecord&, const BehindRecord&) = default;
+};
+
 struct GateState {
   RouteTable table;
   std::uint64_t term = 0;
   std::optional<HeldRecord> hold;
   std::optional<SealRecord> seal;
+  std::optional<BehindRecord> behind;  // never together with a seal
   friend bool operator==(const GateState&, const GateState&) = default;
 };
 

@@ -33,6 +33,9 @@ std::string gateway_socket_path(const std::string& state_dir, const std::string&
 std::string gateway_state_path(const std::string& state_dir, const std::string& name) {
   return fmt::format("{}/gateway-{}.json", state_dir, name);
 }
+std::string gateway_lock_path(const std::string& state_dir, const std::string& name) {
+  return fmt::format("{}/gateway-{}.lock", state_dir, name);
+}
 
 namespace {
 
@@ -102,6 +105,7 @@ class Running final : public Gateway {
 
  private:
   void add(std::size_t index, std::optional<GateState> booted);
+  Result<std::optional<GateState>> abreast(GateStore& store, const ListenerSettings& listener) const;
   std::vector<Handed> offer();
   Result<void> give_up();
   void hurry();
@@ -145,12 +149,35 @@ Result<void> Running::prepare(const ProtocolFactory& protocols) {
   return {};
 }
 
+// What the file says, or less: a file that was lost, or a gateway that is new in the path, knows of no handover before
+// it.
+Result<std::optional<GateState>> Running::abreast(GateStore& store, const ListenerSettings& listener) const {
+  auto booted = store.find(listener.resource);
+  // After a takeover the file is the predecessor's of a moment ago, and clients wait in the sockets' queues.
+  if (!settings_.epoch_elsewhere || predecessor_) return booted;
+  const auto elsewhere = settings_.epoch_elsewhere(listener.resource);
+  const auto known = !booted ? 0 : booted->seal ? booted->seal->next_epoch : booted->table.epoch;
+  if (elsewhere <= known || (booted && booted->behind && booted->behind->epoch >= elsewhere)) return booted;
+  if (!booted) {
+    booted.emplace();
+    booted->table.resource = listener.resource;
+    booted->table.current = listener.primary;
+  }
+  log::warn("{}: others are at epoch {}, the state file at {}", listener.resource, elsewhere, booted->table.epoch);
+  booted->hold.reset();
+  booted->seal.reset();
+  booted->behind = BehindRecord{elsewhere, kParkMaxBehind};
+  FS_CHECK(store.save(listener.resource, *booted));
+  return booted;
+}
+
 void Running::add(std::size_t index, std::optional<GateState> booted) {
   const auto& listener = settings_.listeners[index];
   if (booted) {
     log::info("{}: boots into epoch {} version {}, current {}{}", listener.resource, booted->table.epoch,
               booted->table.version, booted->table.current.id,
-              booted->seal   ? fmt::format(", sealed for epoch {}", booted->seal->next_epoch)
+              booted->behind ? fmt::format(", serves nothing before a table of epoch {}", booted->behind->epoch)
+              : booted->seal ? fmt::format(", sealed for epoch {}", booted->seal->next_epoch)
               : booted->hold ? fmt::format(", the hold for epoch {} ended with the process", booted->hold->next_epoch)
                              : "");
     if (booted->table.current.id == listener.primary.id && booted->table.current.endpoint != listener.primary.endpoint)
@@ -171,7 +198,10 @@ void Running::add(std::size_t index, std::optional<GateState> booted) {
 Result<void> Running::start(io::FileLock lock) {
   lock_ = std::move(lock);
   FS_TRY(store, GateStore::open(gateway_state_path(settings_.state_dir, settings_.name)));
-  for (std::size_t i = 0; i < settings_.listeners.size(); ++i) add(i, store.find(settings_.listeners[i].resource));
+  for (std::size_t i = 0; i < settings_.listeners.size(); ++i) {
+    FS_TRY(booted, abreast(store, settings_.listeners[i]));
+    add(i, std::move(booted));
+  }
   const auto unfinished = [before = predecessor_]() -> Result<void> {
     if (!before || !before->alive()) return {};
     before->hurry();
@@ -305,7 +335,7 @@ Running::~Running() {
 
 Result<std::unique_ptr<Gateway>> Gateway::start(GatewaySettings settings, const ProtocolFactory& protocols) {
   FS_CHECK(io::make_directory(settings.state_dir));
-  const auto lock_path = fmt::format("{}/gateway-{}.lock", settings.state_dir, settings.name);
+  const auto lock_path = gateway_lock_path(settings.state_dir, settings.name);
   std::shared_ptr<Predecessor> predecessor;
   if (settings.take_over) {
     FS_TRY(found, Predecessor::find(handoff_socket_path(settings.state_dir, settings.name)));

@@ -28,6 +28,10 @@ struct GatewaySettings {
   // Take the listening sockets of the process that runs under this name, which then finishes its sessions. Where none
   // runs it is a start like any other.
   bool take_over = false;
+  // The highest epoch that anybody else knows for a resource: a controller, another gateway in its path. Asked once per
+  // resource at the start, before the first client; where it is above what the state file says, nothing is served
+  // before the table of that epoch comes. May block for a moment; 0 where nobody knows.
+  std::function<std::uint64_t(const ResourceId&)> epoch_elsewhere;
   // How long sessions may go on after another process has taken over.
   Millis retire_timeout{60'000};
 };
@@ -54,8 +58,9 @@ class Gateway {
   virtual Endpoint endpoint(const ResourceId& resource) const = 0;
 };
 
-// <state_dir>/gateway-<name>.sock and .json
+// <state_dir>/gateway-<name>.sock, .json and .lock
 std::string gateway_socket_path(const std::string& state_dir, const std::string& name);
 std::string gateway_state_path(const std::string& state_dir, const std::string& name);
+std::string gateway_lock_path(const std::string& state_dir, const std::string& name);
 
 }  // namespace foreshadow::proxy

@@ -51,6 +51,13 @@ class Run final : public engine::Hands {
   explicit Run(const RunSettings& settings)
       : settings_(settings), random_(settings.seed * 2 + (settings.mode == Mode::liveness ? 1 : 0)),
         schedule_(epoch_of_the_world) {
+    journal_ = std::make_unique<WatchedJournal>([this] { return killed_now(); }, [this] { on_step(); });
+    report_.seed = settings.seed;
+    report_.mode = settings.mode;
+    if (settings.pair) {
+      make_pair(*settings.pair);
+      return;
+    }
     const auto faults = Faults::draw(random_);
     const int gateways = 1 + static_cast<int>(random_.below(2));
     const int count = 1 + static_cast<int>(random_.below(3));
@@ -58,20 +65,19 @@ class Run final : public engine::Hands {
     for (int i = 0; i < count; ++i) resources.push_back(make_resource("r" + std::to_string(i), random_.chance(0.4), i, gateways));
     for (const auto& r : resources) configured_.push_back({r, make_policy(random_)});
     world_ = std::make_unique<World>(schedule_, random_, faults, resources, gateways);
-    journal_ = std::make_unique<WatchedJournal>([this] { return killed_now(); });
-    report_.seed = settings.seed;
-    report_.mode = settings.mode;
   }
 
   RunReport go() {
     try {
       const Time faults_end = epoch_of_the_world + Millis{90'000};
-      const Time end = settings_.mode == Mode::liveness ? faults_end + Millis{150'000} : faults_end;
+      const Time end = settings_.pair                     ? epoch_of_the_world + Millis{120'000}
+                       : settings_.mode == Mode::liveness ? faults_end + Millis{150'000}
+                                                          : faults_end;
       start_controller();
       schedule_.after(Millis{100}, [this] { every_100ms(); });
       schedule_.after(Millis{500}, [this] { every_500ms(); });
       schedule_.after(Millis{1000}, [this] { every_second(); });
-      if (settings_.mode == Mode::liveness) schedule_.at(faults_end, [this] { heal(); });
+      if (settings_.mode == Mode::liveness && !settings_.pair) schedule_.at(faults_end, [this] { heal(); });
       while (!schedule_.empty() && schedule_.next_at() <= end) schedule_.step();
       check_replay();
       if (settings_.mode == Mode::liveness) check_converged();
@@ -100,12 +106,52 @@ class Run final : public engine::Hands {
   void cancel(EffectId id) override { cancelled_.insert(id); }
 
  private:
+  // Two gateways, one resource whose primary fails in a while, and no chance in it but the world's own.
+  void make_pair(const PairKill& pair) {
+    const auto resource = make_resource("r0", pair.shares_data, 0, 2);
+    Policy policy;
+    policy.autonomy = Autonomy::act;
+    policy.shadowing = {0.5, Millis{30'000}};
+    policy.critical = {0.8, Millis{10'000}};
+    policy.canary.requests_min = 50;
+    policy.hold.lease = Millis{1500};
+    policy.counterfactual_max = Millis{20'000};
+    configured_.push_back({resource, policy});
+    world_ = std::make_unique<World>(schedule_, random_, Faults{}, std::vector{resource}, 2);
+    auto& r = world_->resources().at("r0");
+    r.flapping = r.workload_is_the_cause = false;
+    r.instances.at(resource.primary.id).fails_at = schedule_.now() + Millis{45'000};
+  }
+
+  void on_step() {
+    ++report_.steps;
+    if (!settings_.pair || report_.steps != settings_.pair->step) return;
+    auto& g = world_->gateways().at(static_cast<std::size_t>(settings_.pair->gateway));
+    ++report_.gateway_crashes;
+    note(g.name + " killed");
+    world_->gateway_crash(g);
+    if (settings_.pair->removed)
+      schedule_.after(Millis{1000}, [this, &g] {
+        if (g.up) return;
+        note(g.name + " taken out of the path");
+        world_->take_out(g);
+        for (auto& [id, r] : world_->resources())
+          deliver(Event{{}, id, Command{Verb::remove_gateway, "sim", "", g.name}});
+      });
+    if (settings_.pair->down)
+      schedule_.after(*settings_.pair->down, [this, &g] {
+        note(g.name + " is back");
+        world_->gateway_boot(g);
+      });
+  }
+
   Millis delay_of(const EffectBody& body) {
     const auto up_to = [&](int ms) { return Millis{1 + static_cast<int>(random_.below(static_cast<std::uint64_t>(ms)))}; };
     if (std::holds_alternative<Provision>(body) || std::holds_alternative<Replicate>(body) ||
         std::holds_alternative<Rejoin>(body) || std::holds_alternative<Retire>(body))
       return up_to(3000);
-    return up_to(random_.chance(0.1) ? 2500 : 120);
+    // Some outlast a lease; not where one death is to be the only thing that goes wrong.
+    return up_to(!settings_.pair && random_.chance(0.1) ? 2500 : 120);
   }
 
   void arrive(const Effect& effect, int generation, Millis delay, bool fails, bool loses_answer) {
@@ -174,7 +220,9 @@ class Run final : public engine::Hands {
     }
     const auto aborts = epoch_to_abort(event);
     const auto resource = event.resource;
+    const auto watched = old_primary_of(resource);
     guarded([&] { engine_->handle(std::move(event)); });
+    check_verdict(resource, watched);
     // Only an abort that was taken binds: one that was on its way to a controller that died got no answer.
     if (aborts && engine_) {
       aborted_epoch_[resource] = *aborts;
@@ -182,10 +230,31 @@ class Run final : public engine::Hands {
     }
   }
 
+  // The old primary that is watched, and how many outcomes there were.
+  std::optional<std::pair<InstanceId, std::size_t>> old_primary_of(const ResourceId& resource) const {
+    if (resource.empty()) return {};
+    const auto& l = engine_->state().resources.at(resource);
+    if (l.phase != Phase::watching || !l.old_primary) return {};
+    return std::pair{l.old_primary->id, l.outcomes.size()};
+  }
+
+  void check_verdict(const ResourceId& resource,
+                     const std::optional<std::pair<InstanceId, std::size_t>>& watched) const {
+    if (!watched || !engine_) return;
+    const auto& l = engine_->state().resources.at(resource);
+    if (l.outcomes.size() <= watched->second || !l.outcomes.back().failed_at) return;
+    const auto& instances = world_->resources().at(resource).instances;
+    const auto old = instances.find(watched->first);
+    if (old != instances.end() && !old->second.seen_unwell)
+      throw Violation(
+          fmt::format("{} was told to have failed, and never did: {}", watched->first, l.outcomes.back().why));
+  }
+
   // The epoch that this event forbids, if it is an abort that comes in time.
   std::optional<std::uint64_t> epoch_to_abort(const Event& event) const {
     const auto* command = std::get_if<Command>(&event.body);
-    if (command == nullptr || command->verb != Verb::abort || event.resource.empty()) return {};
+    const bool aborts = command != nullptr && (command->verb == Verb::abort || command->verb == Verb::bypass);
+    if (!aborts || event.resource.empty()) return {};
     const auto& l = engine_->state().resources.at(event.resource);
     if (l.phase != Phase::handing_over || decide::past_no_return(l)) return {};
     return l.epoch + 1;
@@ -243,8 +312,15 @@ class Run final : public engine::Hands {
         ++report_.gateway_crashes;
         note(g.name + " killed");
         world_->gateway_crash(g);
-        schedule_.after(Millis{50 + static_cast<int>(random_.below(900))}, [this, &g] {
-          if (!g.up) world_->gateway_boot(g);
+        const bool removed = random_.chance(f.operator_acts);
+        schedule_.after(Millis{50 + static_cast<int>(random_.below(900))}, [this, &g, removed] {
+          if (g.up) return;
+          if (!removed) return world_->gateway_boot(g);
+          note(g.name + " taken out of the path");
+          world_->take_out(g);
+          schedule_.after(Millis{static_cast<int>(random_.below(20'000))}, [this, &g] {
+            if (!g.up) world_->gateway_boot(g);
+          });
         });
       }
       if (g.reachable && random_.chance(f.gateway_cut)) {
@@ -262,8 +338,9 @@ class Run final : public engine::Hands {
   }
 
   void operate(const ResourceId& id) {
-    static constexpr Verb verbs[] = {Verb::handover, Verb::pause, Verb::resume, Verb::resume,
-                                     Verb::abort,    Verb::rollback, Verb::approve, Verb::approve};
+    static constexpr Verb verbs[] = {Verb::handover, Verb::pause,      Verb::resume,    Verb::resume,
+                                     Verb::abort,    Verb::rollback,   Verb::approve,   Verb::approve,
+                                     Verb::bypass,   Verb::end_bypass, Verb::end_bypass};
     const auto verb = verbs[random_.below(std::size(verbs))];
     note(fmt::format("operator: {} {}", to_string(verb), id));
     deliver(Event{{}, random_.chance(0.9) || (verb != Verb::pause && verb != Verb::resume) ? id : "", Command{verb, "sim", ""}});
@@ -275,7 +352,10 @@ class Run final : public engine::Hands {
     paused_until_.reset();
     if (!engine_) start_controller();
     deliver(Event{{}, "", Command{Verb::resume, "sim", ""}});
-    for (const auto& set : configured_) deliver(Event{{}, set.resource.id, Command{Verb::resume, "sim", ""}});
+    for (const auto& set : configured_) {
+      deliver(Event{{}, set.resource.id, Command{Verb::resume, "sim", ""}});
+      deliver(Event{{}, set.resource.id, Command{Verb::end_bypass, "sim", ""}});
+    }
   }
 
   // --- what decisions are held to ----------------------------------------------------------------------------------------
@@ -295,6 +375,8 @@ class Run final : public engine::Hands {
     if (std::holds_alternative<Hold>(effect.body)) {
       aborted_epoch_.erase(effect.resource);
       ++report_.handovers;
+      if (engine_->state().resources.at(effect.resource).bypassed)
+        throw Violation("a handover while clients come past the gateways");
     }
     if (const auto* promote = std::get_if<Promote>(&effect.body)) {
       const auto aborted = aborted_epoch_.find(effect.resource);
@@ -332,17 +414,26 @@ class Run final : public engine::Hands {
       const bool can_serve = current != r.instances.end() && current->second.alive;
       // Clients wait while a handover goes on, and a fenced primary can be started again.
       const bool can_go_back = can_serve || (current != r.instances.end() && current->second.fenced);
-      if (passing && since > Millis{30'000} && (l.phase == Phase::handing_over ? can_go_back : can_serve))
+      // What waits for a gateway that never comes back waits for ever, and clients of the other one do not notice.
+      const auto& gateways = world_->gateways();
+      const bool one_is_down = std::any_of(gateways.begin(), gateways.end(), [](const SimGateway& g) { return !g.up; });
+      if (passing && !one_is_down && since > Millis{30'000} &&
+          (l.phase == Phase::handing_over ? can_go_back : can_serve))
         throw Violation(fmt::format("liveness: {} is stuck in {} ({}) for {} ms: {}", id, to_string(l.phase),
                                     to_string(l.step), since.count(), l.blocked_why));
       for (const auto& g : world_->gateways()) {
         const auto& gate = g.gates.at(id);
+        if (!g.up) continue;
+        if (l.phase != Phase::handing_over && gate.behind)
+          throw Violation(fmt::format("liveness: {} was never told who serves {}", g.name, id));
         if (l.phase != Phase::handing_over && gate.sealed_for)
           throw Violation(fmt::format("liveness: {} stays sealed while {} is {}", g.name, id, to_string(l.phase)));
         if (l.phase != Phase::handing_over && gate.table.epoch != l.epoch)
           throw Violation(fmt::format("liveness: {} is at epoch {}, {} at {}", g.name, gate.table.epoch, id, l.epoch));
       }
-      if (can_serve && l.phase != Phase::handing_over && (!r.last_served || schedule_.now() - *r.last_served > Millis{3000}))
+      report_.epoch = l.epoch;
+      if (can_serve && (l.phase != Phase::handing_over || one_is_down) &&
+          (!r.last_served || schedule_.now() - *r.last_served > Millis{3000}))
         throw Violation(fmt::format("liveness: nobody is served by {} although {} is up", id, l.current.id));
     }
   }

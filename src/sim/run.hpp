@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,10 +11,21 @@
 
 namespace foreshadow::sim {
 
+// Nothing goes wrong but this: of two gateways one is killed right after a journaled step (an intent, or an effect's
+// answer).
+struct PairKill {
+  bool shares_data = false;
+  int gateway = 0;
+  int step = 0;                // counted from 1; 0: nobody is killed
+  std::optional<Millis> down;  // then it is back; absent: never
+  bool removed = false;        // an operator takes it out of the path a second later
+};
+
 struct RunSettings {
   std::uint64_t seed = 1;
   Mode mode = Mode::safety;
   bool trace = false;  // collect what happened, for a person
+  std::optional<PairKill> pair{};
 };
 
 struct RunReport {
@@ -27,6 +39,8 @@ struct RunReport {
   int controller_crashes = 0;
   int gateway_crashes = 0;
   int outcomes = 0;
+  int steps = 0;            // journaled
+  std::uint64_t epoch = 0;  // of the first resource, in the end
   std::vector<std::string> trace;
 };
 

@@ -16,7 +16,10 @@ struct ControllerKilled {};
 
 class WatchedJournal final : public journal::Journal {
  public:
-  explicit WatchedJournal(std::function<bool()> kill) : kill_(std::move(kill)) {}
+  // `step`: after each intent, and each answer to one, that was written.
+  explicit WatchedJournal(
+      std::function<bool()> kill, std::function<void()> step = [] {})
+      : kill_(std::move(kill)), step_(std::move(step)) {}
 
   Result<journal::Recovery> open() override {
     maybe_kill();
@@ -29,6 +32,7 @@ class WatchedJournal final : public journal::Journal {
     if (written) {
       events_.push_back(event);
       settle(durable);
+      if (std::holds_alternative<EffectDone>(event.body)) step_();
     }
     maybe_kill();
     return written;
@@ -39,6 +43,7 @@ class WatchedJournal final : public journal::Journal {
     if (written) {
       fresh_intents_.insert(effect.id);
       settle(durable);
+      step_();
     }
     maybe_kill();
     return written;
@@ -80,6 +85,7 @@ class WatchedJournal final : public journal::Journal {
   journal::MemoryDisk disk_;
   std::optional<journal::MemoryJournal> inner_;  // one a controller
   std::function<bool()> kill_;
+  std::function<void()> step_;
   std::vector<Event> events_;
   std::size_t durable_events_ = 0;
   std::set<EffectId> durable_intents_;

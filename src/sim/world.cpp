@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "domain/absent.hpp"
+
 namespace foreshadow::sim {
 namespace {
 
@@ -111,47 +113,61 @@ struct World::Do {
     return told("following");
   }
 
-  EffectDone operator()(const foreshadow::Steer& e) const {
+  // As the driver does: all gateways are asked, whatever the others say; the first error is the answer.
+  template <class Ask>
+  EffectDone ask_all(Ask ask) const {
     EffectDone done;
+    std::optional<Error> error;
     for (auto& g : w.gateways_) {
-      if (!w.answers(g)) return failed(Code::unreachable, g.name + " does not answer");
-      auto& gate = g.gates[effect.resource];
-      w.settle_hold(gate);
-      auto table = e.table;
-      table.term = effect.term;
-      const auto admitted = proxy::admit({gate.table, gate.term, gate.sealed_for, r.resource.segments}, table);
-      if (!admitted) return failed(admitted.error().code, g.name + ": " + admitted.error().what);
-      gate.term = std::max(gate.term, effect.term);
-      if (*admitted != proxy::Admission::same) gate.table = table;
-      if (*admitted == proxy::Admission::handover) {
-        gate.hold.open();
-        gate.sealed_for.reset();
-      }
-      done.acks.push_back(g.ack());
+      Result<GatewayAck> ack = GatewayAck{g.name, kOutOfPath};
+      if (w.answers(g))
+        ack = ask(g, g.gates[effect.resource]);
+      else if (!w.is_out(g, effect.resource))
+        ack = fail(Code::unreachable, g.name + " does not answer");
+      if (ack)
+        done.acks.push_back(*ack);
+      else if (!error)
+        error = ack.error();
     }
+    if (error) return failed(error->code, error->what);
     return done;
   }
 
-  EffectDone operator()(const Hold& e) const {
-    EffectDone done;
-    for (auto& g : w.gateways_) {
-      auto& gate = g.gates[effect.resource];
-      const auto give_up = [&](Code code, const std::string& what) {
-        for (auto& other : w.gateways_)
-          if (w.answers(other)) (void)other.gates[effect.resource].hold.release(e.next_epoch);
-        return failed(code, what);
-      };
-      if (!w.answers(g)) return give_up(Code::unreachable, g.name + " does not answer");
+  EffectDone operator()(const foreshadow::Steer& e) const {
+    return ask_all([&](SimGateway& g, SimGateway::Gate& gate) -> Result<GatewayAck> {
       w.settle_hold(gate);
-      if (effect.term < gate.term || e.next_epoch <= gate.table.epoch) return give_up(Code::conflict, "stale");
+      auto table = e.table;
+      table.term = effect.term;
+      const auto admitted = proxy::admit(
+          {gate.table, gate.term, gate.behind ? gate.behind : gate.sealed_for, r.resource.segments}, table);
+      if (!admitted) return fail(admitted.error().code, g.name + ": " + admitted.error().what);
+      gate.term = std::max(gate.term, effect.term);
+      if (*admitted != proxy::Admission::same) gate.table = table;
+      if (*admitted == proxy::Admission::handover || (gate.behind && table.epoch >= *gate.behind)) {
+        gate.hold.open();
+        gate.sealed_for.reset();
+        gate.behind.reset();
+      }
+      return g.ack();
+    });
+  }
+
+  EffectDone operator()(const Hold& e) const {
+    auto done = ask_all([&](SimGateway& g, SimGateway::Gate& gate) -> Result<GatewayAck> {
+      w.settle_hold(gate);
+      if (effect.term < gate.term || e.next_epoch <= gate.table.epoch) return fail(Code::conflict, "stale");
+      if (gate.behind) return fail(Code::refused, g.name + " waits for the current table");
       gate.term = effect.term;
-      if (auto begun = gate.hold.begin(e.next_epoch, e.policy, w.mono()); !begun)
-        return give_up(begun.error().code, begun.error().what);
-      if (w.random_.chance(w.faults_.drain_slow)) return give_up(Code::timeout, "work in flight did not end within the budget");
+      FS_CHECK(gate.hold.begin(e.next_epoch, e.policy, w.mono()));
+      if (w.random_.chance(w.faults_.drain_slow))
+        return fail(Code::timeout, "work in flight did not end within the budget");
       gate.drained_at.reset();
       w.settle_hold(gate);
-      done.acks.push_back(g.ack());
-    }
+      return g.ack();
+    });
+    if (done.error)
+      for (auto& g : w.gateways_)
+        if (auto& gate = g.gates[effect.resource]; w.answers(g) && !gate.behind) (void)gate.hold.release(e.next_epoch);
     return done;
   }
 
@@ -169,31 +185,39 @@ struct World::Do {
   }
 
   EffectDone operator()(const Seal& e) const {
-    for (auto& g : w.gateways_) {
-      if (!w.answers(g)) return failed(Code::unreachable, g.name + " does not answer");
-      auto& gate = g.gates[effect.resource];
+    for (auto& g : w.gateways_)
+      if (std::none_of(e.acks.begin(), e.acks.end(), [&](const GatewayAck& a) { return a.gateway == g.name; }))
+        return failed(Code::refused, g.name + " has not acknowledged the hold");
+    auto done = ask_all([&](SimGateway& g, SimGateway::Gate& gate) -> Result<GatewayAck> {
       w.settle_hold(gate);
-      if (effect.term < gate.term || e.next_epoch <= gate.table.epoch) return failed(Code::conflict, "stale");
+      if (effect.term < gate.term || e.next_epoch <= gate.table.epoch) return fail(Code::conflict, "stale");
+      if (gate.behind) return fail(Code::refused, g.name + " waits for the current table");
       gate.term = effect.term;
-      if (gate.sealed_for == e.next_epoch) continue;
+      if (gate.sealed_for == e.next_epoch) return g.ack();
       if (std::none_of(e.acks.begin(), e.acks.end(), [&](const GatewayAck& a) { return a == g.ack(); }))
-        return failed(Code::conflict, g.name + " is another process now");
-      if (auto sealed = gate.hold.seal(e.next_epoch, w.mono()); !sealed) return failed(sealed.error().code, sealed.error().what);
+        return fail(Code::conflict, g.name + " is another process now");
+      FS_CHECK(gate.hold.seal(e.next_epoch, w.mono()));
       gate.sealed_for = e.next_epoch;
-    }
-    return told("sealed");
+      return g.ack();
+    });
+    return done.error ? done : told("sealed");
   }
 
-  Result<void> all_sealed(std::uint64_t epoch) const {
+  enum class Silent { refused, tolerated };
+  Result<void> all_sealed(std::uint64_t epoch, Silent silent) const {
     for (auto& g : w.gateways_) {
+      const auto& gate = g.gates[effect.resource];
+      if (gate.behind) continue;
+      if (!w.answers(g) && silent == Silent::tolerated) continue;
       if (!w.answers(g)) return fail(Code::unreachable, g.name + " does not answer");
-      if (g.gates[effect.resource].sealed_for != epoch) return fail(Code::conflict, g.name + " is not sealed");
+      if (gate.sealed_for != epoch) return fail(Code::conflict, g.name + " is not sealed");
     }
     return {};
   }
 
   EffectDone operator()(const Fence& e) const {
-    if (auto sealed = all_sealed(e.next_epoch); !sealed) return failed(sealed.error().code, sealed.error().what);
+    if (auto sealed = all_sealed(e.next_epoch, Silent::refused); !sealed)
+      return failed(sealed.error().code, sealed.error().what);
     if (!w.agent_obeys(r, effect.term, e.next_epoch)) return failed(Code::conflict, "a newer controller has been here");
     auto* primary = w.find(r, e.primary.id);
     if (!primary) return failed(Code::unreachable, "no such instance");
@@ -215,7 +239,8 @@ struct World::Do {
   }
 
   EffectDone operator()(const Promote& e) const {
-    if (auto sealed = all_sealed(e.next_epoch); !sealed) return failed(sealed.error().code, sealed.error().what);
+    if (auto sealed = all_sealed(e.next_epoch, Silent::tolerated); !sealed)
+      return failed(sealed.error().code, sealed.error().what);
     if (!w.agent_obeys(r, effect.term, e.next_epoch)) return failed(Code::conflict, "a newer controller has been here");
     auto* primary = w.find(r, e.primary.id);
     auto* shadow = w.find(r, e.shadow.id);
@@ -231,22 +256,21 @@ struct World::Do {
   }
 
   EffectDone operator()(const Release& e) const {
-    for (auto& g : w.gateways_) {
-      if (!w.answers(g)) return failed(Code::unreachable, g.name + " does not answer");
-      auto& gate = g.gates[effect.resource];
+    auto done = ask_all([&](SimGateway& g, SimGateway::Gate& gate) -> Result<GatewayAck> {
       w.settle_hold(gate);
-      if (effect.term < gate.term) return failed(Code::conflict, "stale term");
+      if (effect.term < gate.term) return fail(Code::conflict, "stale term");
       gate.term = effect.term;
-      if (gate.table.epoch >= e.next_epoch) return failed(Code::conflict, "that epoch is in force");
+      if (gate.table.epoch >= e.next_epoch) return fail(Code::conflict, "that epoch is in force");
+      if (gate.behind) return g.ack();
       if (gate.sealed_for) {
-        if (*gate.sealed_for != e.next_epoch) return failed(Code::conflict, "sealed for another epoch");
+        if (*gate.sealed_for != e.next_epoch) return fail(Code::conflict, "sealed for another epoch");
         if (r.promoted_epoch >= e.next_epoch) w.broken("a seal was given up after the promotion it protects");
         gate.sealed_for.reset();
       }
-      if (auto released = gate.hold.release(e.next_epoch); !released)
-        return failed(released.error().code, released.error().what);
-    }
-    return told("released");
+      FS_CHECK(gate.hold.release(e.next_epoch));
+      return g.ack();
+    });
+    return done.error ? done : told("released");
   }
 
   EffectDone operator()(const Revive& e) const {
@@ -273,23 +297,28 @@ struct World::Do {
     return told("follows");
   }
 
+  // A gateway that was taken out leads nobody anywhere, whatever its last table says.
+  bool serves(const Instance& instance) const {
+    return std::any_of(w.gateways_.begin(), w.gateways_.end(), [&](const SimGateway& g) {
+      const auto& gate = g.gates.at(effect.resource);
+      return !gate.behind && gate.table.current.id == instance.id;
+    });
+  }
+
   EffectDone operator()(const Retire& e) const {
     auto* target = w.find(r, e.instance.id);
     if (e.rebuild) {
       if (!target) return failed(Code::refused, "no such instance");
-      for (auto& g : w.gateways_)
-        if (g.gates[effect.resource].table.current.id == e.instance.id) w.broken("rebuilt an instance that serves");
+      if (serves(e.instance)) w.broken("rebuilt an instance that serves");
       target->alive = true;
+      target->sick = target->seen_unwell = false;
       target->follows = e.serving.id;
       return with(target->self);
     }
     if (e.key.empty()) return failed(Code::refused, "not ours");
     if (!target) return told("gone already");
     if (!target->made_by_us || target->key != e.key) w.broken("destroyed an instance that was not made under that key");
-    for (auto& g : w.gateways_) {
-      const auto& table = g.gates[effect.resource].table;
-      if (table.current.id == e.instance.id) w.broken("destroyed an instance that serves");
-    }
+    if (serves(e.instance)) w.broken("destroyed an instance that serves");
     if (target->writable && !r.resource.traits.shares_data) w.broken("destroyed the writable primary");
     r.instances.erase(e.instance.id);
     return told("destroyed");
@@ -355,7 +384,16 @@ void World::gateway_boot(SimGateway& g) {
     // Table, term and seal were on disk; a hold was not, and its lease died with the process that granted it.
     gate.hold = {};
     if (gate.sealed_for) gate.hold.boot_sealed(*gate.sealed_for, Millis{5000});
+    if (gate.behind) gate.hold.boot_sealed(*gate.behind, Millis{5000});
     gate.drained_at.reset();
+  }
+}
+
+void World::take_out(SimGateway& g) {
+  if (g.up) broken(g.name + " was taken out while it runs");
+  for (auto& [id, gate] : g.gates) {
+    if (!gate.behind) gate.behind = gate.table.epoch;
+    gate.sealed_for.reset();
   }
 }
 
@@ -363,7 +401,9 @@ void World::fates(SimResource& r) {
   const auto now = schedule_.now();
   for (auto& [id, i] : r.instances) {
     if (i.fails_at && now >= *i.fails_at && i.alive) {
-      i.alive = false;
+      // Where no data is its own, it may only answer badly from now on.
+      i.sick = r.resource.traits.shares_data && random_.chance(0.5);
+      i.alive = i.sick;
       // A supervisor of the user's brings a dead primary back after a while, unless it was fenced.
       i.fails_at.reset();
     }
@@ -385,12 +425,12 @@ Outlook World::outlook(SimResource& r) {
   for (const auto horizon : {Millis{10'000}, Millis{30'000}}) {
     double p = 0.02;
     if (left) p = 1 / (1 + std::exp((to_seconds(*left) - to_seconds(horizon)) / 2));
-    if (current && !current->alive) p = 1;
+    if (current && (!current->alive || current->sick)) p = 1;
     o.scores.push_back({horizon, std::clamp(p + 0.02 * random_.normal(), 0.0, 1.0), 0, 1});
   }
   if (o.scores[1].score < o.scores[0].score) o.scores[1].score = o.scores[0].score;
   o.time_to_limit = left;
-  o.degraded = current && !current->alive;
+  o.degraded = current && (!current->alive || current->sick);
   if (r.workload_is_the_cause) o.handover_helps = Helps::no;
   return o;
 }
@@ -399,16 +439,23 @@ Evidence World::evidence(SimResource& r) {
   Evidence e;
   for (auto& g : gateways_)
     if (answers(g)) e.gateways.push_back(g.ack());
+    else if (is_out(g, r.resource.id))
+      e.gateways.push_back({g.name, kOutOfPath});
+  for (auto& g : gateways_)
+    if (const auto& gate = g.gates[r.resource.id]; answers(g) && (gate.behind || gate.sealed_for))
+      e.closed.push_back(g.name);
   const auto& table = gateways_.front().gates[r.resource.id].table;
   for (const auto& route : table.routes) {
     SegmentEvidence s;
     s.segment = route.segment;
     s.current_requests = 40;
-    const auto* other = table.other ? find(r, table.other->id) : nullptr;
+    if (const auto* current = find(r, table.current.id); current && current->sick) s.current_errors = 8;
+    auto* other = table.other ? find(r, table.other->id) : nullptr;
+    if (other && (!other->alive || other->sick)) other->seen_unwell = true;
     if (other && other->alive) e.lag = Millis{100};
     if (route.mirror > 0 && other) {
       s.mirrored = 40;
-      s.mirror_errors = other->alive ? 0 : 40;
+      s.mirror_errors = !other->alive ? 40 : other->sick ? 8 : 0;
     }
     if (route.other_weight > 0 && other) {
       s.other_requests = static_cast<std::uint64_t>(40 * route.other_weight) + 1;
@@ -421,8 +468,9 @@ Evidence World::evidence(SimResource& r) {
 }
 
 std::optional<CounterfactualSeen> World::counterfactual(SimResource& r, const Instance& old) {
-  const auto* i = find(r, old.id);
+  auto* i = find(r, old.id);
   if (!i) return std::nullopt;
+  if (!i->alive) i->seen_unwell = true;
   return CounterfactualSeen{i->alive, {}, 1.0, "simulated"};
 }
 

@@ -34,6 +34,8 @@ struct SimInstance {
   bool made_by_us = false;
   std::string key;
   std::optional<Time> fails_at;  // its fate, if nothing moves
+  bool sick = false;             // it lives, and a fifth of its answers are errors
+  bool seen_unwell = false;      // somebody was told that it is dead or sick
 };
 
 struct SimGateway {
@@ -46,6 +48,7 @@ struct SimGateway {
     std::uint64_t term = 0;
     proxy::HoldMachine hold;
     std::optional<std::uint64_t> sealed_for;  // persisted
+    std::optional<std::uint64_t> behind;      // persisted: taken out of the path while it was down
     std::optional<Time> drained_at;           // work in flight ends then
   };
   std::map<ResourceId, Gate> gates;
@@ -79,6 +82,8 @@ class World {
   void outsider_write(SimResource& r);
   void gateway_crash(SimGateway& g);
   void gateway_boot(SimGateway& g);
+  // An operator's `remove-gateway`, of one that is down.
+  void take_out(SimGateway& g);
   void fates(SimResource& r);  // what time does to instances
   Outlook outlook(SimResource& r);
   Evidence evidence(SimResource& r);
@@ -97,6 +102,10 @@ class World {
   proxy::HoldMachine::Now mono() const;
   void settle_hold(SimGateway::Gate& gate);
   bool answers(const SimGateway& g) const { return g.up && g.reachable; }
+  // Counts as held and sealed: it does not answer, and what is on its disk keeps it from serving.
+  bool is_out(const SimGateway& g, const ResourceId& resource) const {
+    return !answers(g) && g.gates.at(resource).behind;
+  }
   // A command of an older term or epoch than the host has seen is refused there.
   bool agent_obeys(SimResource& r, std::uint64_t term, std::uint64_t epoch);
 

@@ -67,7 +67,7 @@ resources:
   - name: ledger
     kind: postgres
     listen: "127.0.0.1:5433"
-    gateways: [edge]
+    gateways: [{name: edge, listen: "127.0.0.1:5433"}]
     agent: local
     primary: {id: pg-a, address: "/run/pg:5432", data_dir: /srv/pg}
     segments:

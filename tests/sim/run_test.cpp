@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/campaign.hpp"
+#include "sim/pair.hpp"
 #include "sim/world.hpp"
 
 namespace foreshadow::sim {
@@ -81,6 +82,32 @@ TEST_F(Broken, a_stale_term_is_refused_by_gateway_and_agent) {
   EXPECT_TRUE(world->perform(Effect{8, "db", 0, foreshadow::Release{1}, ""}).error);
   EXPECT_FALSE(perform(Fence{primary, shadow, 1, acks}).error);
   EXPECT_TRUE(world->perform(Effect{8, "db", 0, Revive{primary, 1}, ""}).error);
+}
+
+TEST_F(Broken, taking_out_a_gateway_that_runs) { EXPECT_THROW(world->take_out(world->gateways().front()), Violation); }
+
+TEST_F(Broken, a_gateway_taken_out_parks_until_it_is_told_who_serves) {
+  auto& gateway = world->gateways().front();
+  world->gateway_crash(gateway);
+  world->take_out(gateway);
+  EXPECT_EQ(seal().front().incarnation, "out") << "it counts as held and sealed";
+  world->gateway_boot(gateway);
+  EXPECT_TRUE(gateway.gates.at("db").hold.parks());
+  EXPECT_TRUE(perform(Hold{1, HoldPolicy{}}).error) << "a hold of it would prove nothing";
+  RouteTable table;
+  table.resource = "db";
+  table.version = 1;
+  table.term = 1;
+  table.current = primary;
+  EXPECT_FALSE(perform(foreshadow::Steer{table}).error);
+  EXPECT_FALSE(gateway.gates.at("db").hold.parks());
+}
+
+TEST(Pair, a_gateway_may_be_killed_after_every_step) {
+  const auto report = run_pair(1);
+  for (const auto& line : report.broken) ADD_FAILURE() << line;
+  EXPECT_GT(report.runs, 300);
+  EXPECT_GT(report.handed_over, report.runs / 2);
 }
 
 TEST(Campaign, seeds_are_parsed_strictly) {
