@@ -42,12 +42,22 @@ struct MirrorStats {
   friend bool operator==(const MirrorStats&, const MirrorStats&) = default;
 };
 
+// What a shadow did for clients whose primary failed them (docs/insurance.md). Those failures count as the primary's all
+// the same.
+struct InsuranceStats {
+  std::uint64_t served = 0;     // answers that are the shadow's
+  std::uint64_t completed = 0;  // answers that the primary began and the shadow ended
+  std::uint64_t failed = 0;     // times that the shadow was asked and could not help
+  friend bool operator==(const InsuranceStats&, const InsuranceStats&) = default;
+};
+
 struct SegmentStats {
   SegmentId segment;
   SideStats current;
   SideStats other;
   MirrorStats mirror;
   std::uint64_t refused = 0;  // by the gateway itself, for no side: parked too long, or too much parked
+  InsuranceStats insurance;
   friend bool operator==(const SegmentStats&, const SegmentStats&) = default;
 };
 

@@ -108,7 +108,8 @@ FS_JSON_FIELDS(RouteTable, resource, epoch, version, term, current, other, route
 FS_JSON_FIELDS(Failures, connect, reset, timeout, protocol, status_5xx, client_gone)
 FS_JSON_FIELDS(SideStats, requests, errors, failures, latency)
 FS_JSON_FIELDS(MirrorStats, sent, dropped, errors, mismatched, latency)
-FS_JSON_FIELDS(SegmentStats, segment, current, other, mirror, refused)
+FS_JSON_FIELDS(InsuranceStats, served, completed, failed)
+FS_JSON_FIELDS(SegmentStats, segment, current, other, mirror, refused, insurance)
 FS_JSON_FIELDS(Unmovable, reason, sessions)
 FS_JSON_FIELDS(MirrorPace, rate, evidence, blocks, slowed_down, control)
 FS_JSON_FIELDS(GatewayReport, gateway, resource, incarnation, epoch, version, hold, sessions, in_flight, parked, unmovable,

@@ -77,6 +77,7 @@ FS_JSON_DECLARE(Histogram);
 FS_JSON_DECLARE(Failures);
 FS_JSON_DECLARE(SideStats);
 FS_JSON_DECLARE(MirrorStats);
+FS_JSON_DECLARE(InsuranceStats);
 FS_JSON_DECLARE(SegmentStats);
 FS_JSON_DECLARE(Unmovable);
 FS_JSON_DECLARE(MirrorPace);

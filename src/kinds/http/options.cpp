@@ -240,10 +240,15 @@ Result<HttpOptions> parse_options(const Options& options) {
 }
 
 std::vector<OptionInfo> segment_option_infos() {
-  return {
+  std::vector<OptionInfo> infos{
       {"sticky", "as the resource's own option, for this segment"},
       {"timeout", "longest wait for the service, in place of listener.upstream_timeout"},
+      {"idempotency_key",
+       "a header by which the service tells repeated writes apart, as in Idempotency-Key: one that carries it may be "
+       "sent a second time"},
   };
+  for (auto& info : insurance_option_infos()) infos.push_back(std::move(info));
+  return infos;
 }
 
 Result<SegmentOptions> parse_segment_options(const Options& options) {
@@ -255,6 +260,11 @@ Result<SegmentOptions> parse_segment_options(const Options& options) {
     } else if (name == "timeout") {
       FS_TRY(value, positive_duration(text));
       parsed.timeout = value;
+    } else if (name == "idempotency_key") {
+      FS_TRY(value, parse_key_name(text));
+      parsed.idempotency_key = std::move(value);
+    } else if (is_insurance_option(name)) {
+      FS_CHECK(set_insurance_option(parsed.insurance, name, text));
     } else {
       return fail(Code::invalid, "is not an option of one segment");
     }

@@ -13,6 +13,7 @@
 #include "io/http_client.hpp"
 #include "io/tls_settings.hpp"
 #include "kinds/http/h2/settings.hpp"
+#include "kinds/http/insurance_options.hpp"
 #include "kinds/http/mirror_options.hpp"
 #include "kinds/http/sticky.hpp"
 #include "kinds/http/wire/identity.hpp"
@@ -70,6 +71,8 @@ Result<io::HttpTls> probe_tls(const HttpOptions& options, const Instance& instan
 struct SegmentOptions {
   std::optional<Sticky> sticky;
   std::optional<Millis> timeout;  // in place of the listener's upstream_timeout
+  std::string idempotency_key;    // a header, in lower case; empty: none
+  InsuranceOptions insurance;
 };
 std::vector<OptionInfo> segment_option_infos();
 // Error: invalid, naming the option and what it may be.

@@ -8,6 +8,7 @@
 
 #include "kinds/http/h2/link.hpp"
 #include "kinds/http/session/body.hpp"
+#include "kinds/http/session/cover.hpp"
 #include "kinds/http/session/request.hpp"
 
 namespace foreshadow::kinds::http::h2 {
@@ -47,9 +48,16 @@ class Exchange final : private StreamOwner, private InterimSink {
   struct Relayed {
     bool whole = false;     // all of it is on its way to the client
     bool broken = false;    // the instance did not send all of it
+    bool insured = false;   // the shadow sent the rest of it
+    bool late = false;      // which the instance did not in time
     bool reusable = false;  // the instance's connection is fit for another request
   };
-  awaitable<Relayed> relay(Conn& upstream);
+  // Streams an answer, whose head was read, to the client, and into kept_ if that is begun.
+  awaitable<Relayed> relay(Conn& upstream, const Answer& answer, const Framing& framing, Cover& cover);
+  // Streams the shadow's.
+  awaitable<void> relay_insured(Cover& cover);
+  // A new pass for what may be sent again; it may have to wait. An error is the gate's.
+  awaitable<Result<proxy::Pass>> enter_again();
   // All that was offered is on its way. False: the stream is over, or its client does not take it.
   awaitable<bool> taken();
   void mirror(std::shared_ptr<const Instance> to, int primary_status);

@@ -61,8 +61,6 @@ struct Attempt {
   End end = End::gone;
   std::size_t bytes_sent = 0;
   bool client_failed() const { return end == End::client_gone || end == End::client_bad || end == End::too_large; }
-  // The instance provably did nothing, or nothing that could not be done twice.
-  bool unprocessed(bool safe) const { return end == End::gone && (bytes_sent == 0 || safe); }
 };
 
 // What the gateway itself says.
