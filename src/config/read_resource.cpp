@@ -80,7 +80,20 @@ void check_segment_options(Fields& f, const kinds::Kind& kind, const std::map<st
   }
 }
 
-void read_segment(Fields& f, ResourceSettings& settings, const kinds::Kind* kind) {
+// Where the options of one segment stand in the file.
+struct OptionMarks {
+  Mark whole;
+  std::map<std::string, Mark> each;
+  // Of the option that a text of the form "option NAME: ..." is about.
+  Mark of(std::string_view what) const {
+    constexpr std::string_view begin = "option ";
+    if (what.starts_with(begin)) what.remove_prefix(begin.size());
+    const auto found = each.find(std::string(what.substr(0, what.find(':'))));
+    return found == each.end() ? whole : found->second;
+  }
+};
+
+void read_segment(Fields& f, ResourceSettings& settings, const kinds::Kind* kind, std::vector<OptionMarks>& marks) {
   Segment segment;
   f.identifier("name", segment.id);
   proxy::SegmentMatch match{segment.id, {}, {}};
@@ -102,6 +115,9 @@ void read_segment(Fields& f, ResourceSettings& settings, const kinds::Kind* kind
     if (earlier.conditions.empty() && !segment.id.empty())
       f.problem("name", fmt::format("name: segment {} comes after {}, which matches everything; move it before",
                                     shown(segment.id), shown(earlier.segment)));
+  OptionMarks where{f.at("options"), {}};
+  for (const auto& [name, value] : match.options) where.each.emplace(name, f.at("options", name));
+  marks.push_back(std::move(where));
   settings.resource.segments.push_back(std::move(segment));
   settings.listener.matches.push_back(std::move(match));
 }
@@ -172,6 +188,15 @@ void locate_options(Fields& f, std::map<std::string, std::string>& options) {
       value = absolute(value, f.reading().base_dir);
 }
 
+// Asked once the resource's own options are known, which may stand behind the segments.
+void check_segments_together(Fields& f, const ResourceSettings& settings, const kinds::Kind& kind,
+                             const std::vector<OptionMarks>& marks) {
+  for (std::size_t i = 0; i < std::min(marks.size(), settings.listener.matches.size()); ++i) {
+    const auto checked = kind.check_segment_options(settings.listener.matches[i].options, settings.options);
+    if (!checked) f.reading().problems.add(marks[i].of(checked.error().what), checked.error().what);
+  }
+}
+
 // What the policy asks for must be possible with what the rest of the entry gives.
 void check_able(Fields& f, const ResourceSettings& settings, const kinds::Kind* kind) {
   if (settings.policy.autonomy == Autonomy::observe) return;
@@ -224,7 +249,8 @@ void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) 
   read_path(f, settings);
   f.text("agent", settings.agent);
   f.map("primary", [&](Fields& p) { read_primary(p, resource.primary); }, Need::required);
-  f.each("segments", [&](Fields& s) { read_segment(s, settings, kind); });
+  std::vector<OptionMarks> segment_options;
+  f.each("segments", [&](Fields& s) { read_segment(s, settings, kind, segment_options); });
   if (resource.segments.empty() && !f.has("segments")) {
     // Without segments all work is one, and it writes: the careful reading.
     resource.segments.push_back({.id = "all", .writes = true});
@@ -248,6 +274,7 @@ void read_resource(Fields& f, ResourceSettings& settings, ResourceMarks& marks) 
                       resource.primary.endpoint.text()));
   }
   if (kind != nullptr) check_options(f, settings, *kind);
+  if (kind != nullptr && f.sound()) check_segments_together(f, settings, *kind, segment_options);
 
   settings.listener.resource = resource.id;
   settings.listener.kind = resource.kind;

@@ -54,6 +54,15 @@ struct Refusals {
   friend bool operator==(const Refusals&, const Refusals&) = default;
 };
 
+// What a shadow did for clients whose primary failed them (docs/insurance.md). Those failures count as the primary's all
+// the same.
+struct InsuranceStats {
+  std::uint64_t served = 0;     // answers that are the shadow's
+  std::uint64_t completed = 0;  // answers that the primary began and the shadow ended
+  std::uint64_t failed = 0;     // times that the shadow was asked and could not help
+  friend bool operator==(const InsuranceStats&, const InsuranceStats&) = default;
+};
+
 struct SegmentStats {
   SegmentId segment;
   SideStats current;
@@ -64,6 +73,7 @@ struct SegmentStats {
   std::uint64_t flowed = 0;     // reads that went on while a hold parked the rest
   std::uint64_t reentered = 0;  // reads that a side would not take any more, and that entered anew
   std::uint64_t diverted = 0;   // the other side's by weight, done by the current one while that takes no work
+  InsuranceStats insurance;
   friend bool operator==(const SegmentStats&, const SegmentStats&) = default;
 };
 

@@ -118,7 +118,9 @@ FS_JSON_FIELDS(Failures, connect, reset, timeout, protocol, status_5xx, client_g
 FS_JSON_FIELDS(SideStats, requests, errors, failures, latency)
 FS_JSON_FIELDS(MirrorStats, sent, dropped, paused, paused_in_vain, errors, mismatched, latency)
 FS_JSON_FIELDS(Refusals, parked_too_long, parked_full, queued_too_long, queue_full, circuit_open)
-FS_JSON_FIELDS(SegmentStats, segment, current, other, mirror, refused, refusals, flowed, reentered, diverted)
+FS_JSON_FIELDS(InsuranceStats, served, completed, failed)
+FS_JSON_FIELDS(SegmentStats, segment, current, other, mirror, refused, refusals, flowed, reentered, diverted,
+               insurance)
 FS_JSON_FIELDS(InstanceStats, instance, busy, queued, waited, wait, circuit, opened, why)
 FS_JSON_FIELDS(Unmovable, reason, sessions)
 FS_JSON_FIELDS(MirrorPace, rate, evidence, blocks, slowed_down, control)

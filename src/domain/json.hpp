@@ -78,6 +78,7 @@ FS_JSON_DECLARE(Failures);
 FS_JSON_DECLARE(SideStats);
 FS_JSON_DECLARE(MirrorStats);
 FS_JSON_DECLARE(Refusals);
+FS_JSON_DECLARE(InsuranceStats);
 FS_JSON_DECLARE(SegmentStats);
 FS_JSON_DECLARE(InstanceStats);
 FS_JSON_DECLARE(Unmovable);

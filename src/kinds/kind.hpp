@@ -43,6 +43,9 @@ class Kind {
     return fail(Code::invalid, name + " takes one value; give each value a segment of its own");
   }
   virtual Result<void> check_segment_option(const std::string&, const std::string&) const { return {}; }
+  // A segment's options together and with the resource's, each good by itself. Error: invalid, beginning with
+  // "option NAME:" of one of the segment's.
+  virtual Result<void> check_segment_options(const Options&, const Options&) const { return {}; }
   // The same for the files that options name: are they there, and do they hold what they should? Called by `validate`
   // and at the start of a gateway only: who reads the configuration otherwise may not be allowed to read keys.
   virtual Result<void> check_files(const Options&) const { return {}; }

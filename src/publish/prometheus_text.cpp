@@ -255,6 +255,16 @@ void add_gateway(Page& page, const GatewayReport& report) {
     mirror("foreshadow_gateway_mirror_errors_total", "Copies that failed.", segment.mirror.errors);
     mirror("foreshadow_gateway_mirror_mismatches_total", "Copies answered unlike the original.",
            segment.mirror.mismatched);
+    const auto insured = [&](const char* result, std::uint64_t value) {
+      auto with = labels;
+      with.emplace_back("result", result);
+      page.add("foreshadow_gateway_insured_requests_total", "counter",
+               "Failures of the primary for which the shadow was asked: served, completed, or it failed too.", with,
+               static_cast<double>(value));
+    };
+    insured("served", segment.insurance.served);
+    insured("completed", segment.insurance.completed);
+    insured("failed", segment.insurance.failed);
     page.add_histogram("foreshadow_gateway_mirror_duration_seconds", "From a copy's turn to the end of its answer.",
                        labels, segment.mirror.latency);
   }

@@ -42,6 +42,11 @@ class DeclaredKind final : public kinds::Kind {
     if (value == "never") return fail(Code::invalid, "option " + name + ": 'never' is no time");
     return {};
   }
+  Result<void> check_segment_options(const kinds::Options& own, const kinds::Options& resources) const override {
+    if (own.contains("timeout") && resources.contains("max_rate"))
+      return fail(Code::invalid, "option timeout: not with max_rate");
+    return {};
+  }
   std::vector<std::unique_ptr<observe::Source>> sources(const Instance&, const kinds::Options&) const override {
     return {};
   }

@@ -45,6 +45,10 @@ class HttpKind final : public Kind {
     return {};
   }
 
+  Result<void> check_segment_options(const Options& own, const Options& resources) const override {
+    return check_insurance(own, resources);
+  }
+
   std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance,
                                                         const Options& options) const override {
     std::vector<std::unique_ptr<observe::Source>> sources;

@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "domain/gateway_report.hpp"
 #include "kinds/http/session/access_log.hpp"
+#include "kinds/http/session/insurer.hpp"
 #include "kinds/http/session/session.hpp"
 
 namespace foreshadow::kinds::http {
@@ -60,6 +61,7 @@ class HttpProtocol final : public proxy::Protocol {
   }
   void describe(GatewayReport& report) const override {
     if (core_->access_log) report.log_lines_dropped = core_->access_log->dropped();
+    if (core_->insurer) core_->insurer->report(report.segments);
   }
   void rest_in(std::shared_ptr<proxy::RestRoom> room) override { core_->rest = std::move(room); }
   void retire() override {
@@ -83,7 +85,8 @@ class HttpProtocol final : public proxy::Protocol {
 };
 
 Result<std::shared_ptr<Comparer>> make_comparer(const asio::any_io_executor& executor, const MirrorOptions& options,
-                                                const std::vector<Segment>& segments) {
+                                                const std::vector<Segment>& segments,
+                                                std::shared_ptr<Standing> standing) {
   ComparerSettings settings;
   settings.cpu_share_max = options.compare_cpu;
   settings.book.rule = {options.compare_relative, options.compare_absolute};
@@ -92,7 +95,15 @@ Result<std::shared_ptr<Comparer>> make_comparer(const asio::any_io_executor& exe
   for (const auto& field : options.compare_ignore) FS_CHECK(settings.compare.ignored.add(field));
   std::vector<SegmentId> names;
   for (const auto& segment : segments) names.push_back(segment.id);
-  return std::make_shared<Comparer>(executor, std::move(settings), names);
+  return std::make_shared<Comparer>(executor, std::move(settings), names, std::move(standing));
+}
+
+// Null: no segment is insured.
+std::shared_ptr<Standing> make_standing(const std::vector<Insurer::Terms>& terms) {
+  if (std::ranges::none_of(terms, [](const Insurer::Terms& of_one) { return of_one.options.on; })) return nullptr;
+  std::vector<StandingRule> rules;
+  for (const auto& of_one : terms) rules.push_back(of_one.options.standing);
+  return std::make_shared<Standing>(std::move(rules));
 }
 
 }  // namespace
@@ -104,16 +115,20 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   FS_TRY(options, parse_options(settings.options));
   core->options = options;
   std::vector<std::map<std::string, std::string>> conditions;
+  std::vector<Insurer::Terms> terms;
   for (const auto& match : settings.matches) {
     conditions.push_back(match.conditions);
     FS_TRY(own, parse_segment_options(match.options));
+    FS_CHECK(check_insurance(match.options, settings.options));
     const auto nth = core->rules.size();
     // Of a segment that was not told to write, safe methods are twice declared not to.
     const bool declared = nth < settings.segments.size() && !settings.segments[nth].writes;
     core->rules.push_back({.sticky = own.sticky.value_or(options.sticky),
                            .upstream_timeout = own.timeout.value_or(settings.upstream_timeout),
                            .request_timeout = own.request_timeout.value_or(options.request_timeout),
-                           .reads_flow = own.reads_flow.value_or(options.reads_flow && declared)});
+                           .reads_flow = own.reads_flow.value_or(options.reads_flow && declared),
+                           .idempotency_key = own.idempotency_key});
+    terms.push_back({own.insurance, core->rules.back().sticky});
   }
   core->rules.push_back({.sticky = options.sticky,
                          .upstream_timeout = settings.upstream_timeout,
@@ -147,8 +162,10 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
   core->pool = std::make_shared<Pool>(executor, core->watchdog, kIdleMax, tls);
   core->spool_room = std::make_shared<SpoolRoom>();
   core->spool_room->body_max = options.mirror.compare_body_max;
+  const auto standing = make_standing(terms);
+  if (standing) core->insurer = std::make_shared<Insurer>(executor, core->watchdog, tls, std::move(terms), standing);
   if (options.mirror.compare) {
-    FS_TRY(comparer, make_comparer(executor, options.mirror, settings.segments));
+    FS_TRY(comparer, make_comparer(executor, options.mirror, settings.segments, standing));
     core->comparer = std::move(comparer);
   }
   const MirrorSettings mirror{.deadline = options.mirror.timeout, .twice_share = options.mirror.compare_noise};

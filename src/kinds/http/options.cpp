@@ -260,12 +260,17 @@ Result<HttpOptions> parse_options(const Options& options) {
 }
 
 std::vector<OptionInfo> segment_option_infos() {
-  return {
+  std::vector<OptionInfo> infos{
       {"sticky", "as the resource's own option, for this segment"},
       {"timeout", "longest wait for the service, in place of listener.upstream_timeout"},
       {"request_timeout", "as the resource's own option, for this segment"},
       {"reads_in_hold", "flow or park: whether its safe requests go on in a hold (default: flow unless it writes)"},
+      {"idempotency_key",
+       "a header by which the service tells repeated writes apart, as in Idempotency-Key: one that carries it may be "
+       "sent a second time"},
   };
+  for (auto& info : insurance_option_infos()) infos.push_back(std::move(info));
+  return infos;
 }
 
 Result<SegmentOptions> parse_segment_options(const Options& options) {
@@ -283,6 +288,11 @@ Result<SegmentOptions> parse_segment_options(const Options& options) {
     } else if (name == "reads_in_hold") {
       FS_TRY(value, parse_flow(text));
       parsed.reads_flow = value;
+    } else if (name == "idempotency_key") {
+      FS_TRY(value, parse_key_name(text));
+      parsed.idempotency_key = std::move(value);
+    } else if (is_insurance_option(name)) {
+      FS_CHECK(set_insurance_option(parsed.insurance, name, text));
     } else {
       return fail(Code::invalid, "is not an option of one segment");
     }

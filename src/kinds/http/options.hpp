@@ -14,6 +14,7 @@
 #include "io/tls_settings.hpp"
 #include "kinds/http/client_limits.hpp"
 #include "kinds/http/h2/settings.hpp"
+#include "kinds/http/insurance_options.hpp"
 #include "kinds/http/mirror_options.hpp"
 #include "kinds/http/sticky.hpp"
 #include "kinds/http/wire/identity.hpp"
@@ -76,6 +77,8 @@ struct SegmentOptions {
   std::optional<Millis> timeout;  // in place of the listener's upstream_timeout
   std::optional<Millis> request_timeout;
   std::optional<bool> reads_flow;  // safe methods go on in a hold
+  std::string idempotency_key;    // a header, in lower case; empty: none
+  InsuranceOptions insurance;
 };
 std::vector<OptionInfo> segment_option_infos();
 // Error: invalid, naming the option and what it may be.

@@ -59,6 +59,7 @@ TEST_F(AccessLogTest, TellsOfARequestWhatClientsFelt) {
   EXPECT_EQ(l["wait_us"], 0);
   EXPECT_EQ(l["mirrored"], false);
   EXPECT_EQ(l["retried"], false);
+  EXPECT_EQ(l["insured"], false);
   EXPECT_TRUE(l["error"].is_null());
   EXPECT_EQ(l["request_id"], "r-1");
   EXPECT_TRUE(l["trace_id"].is_null());

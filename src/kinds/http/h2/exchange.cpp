@@ -8,10 +8,11 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "kinds/http/session/access_log.hpp"
-#include "kinds/http/session/again.hpp"
 #include "kinds/http/session/body_pace.hpp"
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/session/deadline.hpp"
+#include "kinds/http/session/insured_body.hpp"
+#include "kinds/http/session/ledger.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/text.hpp"
@@ -64,12 +65,6 @@ awaitable<void> Exchange::run() {
     co_return co_await exchange(std::move(*pass));
   // Parked, or in a queue: the gate has its own caps.
   auto pass = co_await enter_in_time(link_.gate, request_, work, false);
-  co_await go_in(std::move(pass));
-}
-
-awaitable<void> Exchange::enter_again() {
-  ++request_.again;
-  auto pass = co_await enter_in_time(link_.gate, request_, proxy::Work::read, true);
   co_await go_in(std::move(pass));
 }
 
@@ -148,7 +143,7 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   std::optional<proxy::Pass> held(std::move(pass));
   auto& core = link_.core;
   MirrorChoice choice;
-  const auto shadow =
+  auto shadow =
       may_mirror(core, request_) ? choice.choose(core.trial, link_.gate, *held, request_.received_at) : nullptr;
   if (core.access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);
   account_.bytes_in = request_.body.size();
@@ -168,7 +163,13 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   spooling_ = shadow && !request_.whole;
   sent_whole_ = request_.whole;
 
-  const bool safe = is_safe(request_.head.method);
+  const auto claim = claim_of(request_, core.rules[request_.segment].idempotency_key);
+  const bool safe = claim.safe;
+  Cover cover(core, link_.gate, link_.client, request_, [this] { return stream_.closed(); });
+  cover.begin(*held);
+  const auto work = held->work();
+  int again = 0;  // through the gate
+  bool in_doubt = false;  // something may have been done, and nobody knows
   const auto connect_timeout = std::min(upstream_timeout(), kConnectMax);
   Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
@@ -176,49 +177,77 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
     auto got = co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
-    if (!got && seems_gone(got.error()) && may_enter_again(link_.gate, *held, request_)) {
-      give_back();
-      co_return co_await enter_again();
-    }
-    if (!got) {
-      end_work(proxy::Failure::connect);
-      const auto words = words_for_no_connection(got.error());
-      co_return answer(words.status, words.text, words.retry_soon);
-    }
-    auto tried = co_await attempt(held->target(), *got->conn);
-    if (stream_.closed()) tried.end = End::client_gone;
-    if (tried.unprocessed(safe) && got->reused && request_.whole) {
+    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again};
+    if (got) tried.attempt = co_await attempt(held->target(), *got->conn);
+    if (stream_.closed()) tried.attempt.end = End::client_gone;
+    const auto end = tried.attempt.end;
+    if (got && !safe && core.insurer) core.insurer->wrote(link_.client, request_.head, Steady::now());
+    if (!got || end != End::answered) {
+      tried.moved = has_moved(link_.gate, *held);
+      const auto retry = may_retry(claim, tried);
+      account_.retried = account_.retried || retry != Retry::no;
       idle_age_max = Millis{0};
-      account_.retried = true;
-      continue;
-    }
-    if (seems_gone(tried) && may_enter_again(link_.gate, *held, request_)) {
-      got->conn.reset();
-      give_back();
-      co_return co_await enter_again();
-    }
-    if (tried.end != End::answered) {
-      if (tried.client_failed()) choice.forget();
-      end_work(failure_of(tried.end));
-      if (shadow && !tried.client_failed()) mirror(shadow, 0);
-      if (tried.end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
-      const auto words = words_for(tried, safe);
+      if (retry == Retry::at_once) continue;
+      const bool client_failed = got && tried.attempt.client_failed();
+      in_doubt = in_doubt || perhaps_done(claim, tried);
+      if (client_failed) choice.forget();
+      if (retry == Retry::through_gate && is_given_back(claim, tried))
+        give_back();
+      else
+        end_work(got ? failure_of(end) : proxy::Failure::connect);
+      // It need not go on for nobody.
+      if (got) got->conn.reset();
+      if (retry == Retry::through_gate) {
+        auto pass = co_await enter_again(work);
+        if (stream_.closed()) co_return;
+        if (!pass) {
+          account_.refused = !in_doubt;
+          if (!in_doubt) link_.gate.refused(request_.segment);
+          const auto words = honest({503, pass.error().what, true}, in_doubt);
+          co_return answer(words.status, words.text, words.retry_soon);
+        }
+        held.emplace(std::move(*pass));
+        if (core.access_log) account_.enter(held->target().id, held->side(), false);
+        cover.begin(*held);
+        shadow = nullptr;
+        ++again;
+        continue;
+      }
+      if (!client_failed && co_await cover.ask()) co_return co_await relay_insured(cover);
+      if (stream_.closed()) co_return;
+      if (got && shadow && !client_failed && !cover.asked()) mirror(shadow, 0);
+      if (got && end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
+      const auto words = honest(got ? words_for(tried.attempt, safe) : words_for_no_connection(got.error()), in_doubt);
       co_return answer(words.status, words.text, words.retry_soon);
     }
+    if (cover.counts(answer_.head.status) && co_await cover.ask()) {
+      got->conn.reset();
+      end_work(proxy::Failure::status_5xx);
+      co_return co_await relay_insured(cover);
+    }
+    if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
     // Until now it might have had to be sent again.
     if (request_.whole) consumed(request_.body.size());
     if (shadow) begin_to_keep(kept_, core, answer_);
-    const auto relayed = co_await relay(*got->conn);
-    if (!relayed.whole) kept_.drop();
-    const bool late = relayed.broken && got->conn->timed_out();
+    const auto relayed = co_await relay(*got->conn, answer_, answer_framing_, cover);
+    const bool cut = relayed.broken || relayed.insured;
+    if (!relayed.whole || cut) kept_.drop();
+    const bool late = relayed.insured ? relayed.late : cut && got->conn->timed_out();
     if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
-    end_work(relayed.broken               ? failure_of(late ? End::timeout : End::cut)
+    end_work(cut                          ? failure_of(late ? End::timeout : End::cut)
              : answer_.head.status >= 500 ? proxy::Failure::status_5xx
              : !relayed.whole             ? proxy::Failure::client_gone
                                           : proxy::Failure::none);
-    if (shadow) mirror(shadow, relayed.broken ? 0 : answer_.head.status);
+    if (shadow && !cover.asked()) mirror(shadow, cut ? 0 : answer_.head.status);
     co_return;
   }
+}
+
+awaitable<Result<proxy::Pass>> Exchange::enter_again(proxy::Work work) {
+  const auto since_when = Steady::now();
+  auto pass = co_await enter_in_time(link_.gate, request_, work, work == proxy::Work::read);
+  account_.waited += Steady::now() - since_when;
+  co_return pass;
 }
 
 awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
@@ -319,12 +348,19 @@ awaitable<bool> Exchange::interim(const Answer& answer) {
   co_return !stream_.closed();
 }
 
-awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
-  const auto& head = answer_.head;
+awaitable<void> Exchange::relay_insured(Cover& cover) {
+  if (request_.whole) consumed(request_.body.size());
+  const auto relayed = co_await relay(cover.conn(), cover.answer(), cover.framing(), cover);
+  cover.finish(relayed.reusable);
+}
+
+awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answer, const Framing& framing,
+                                             Cover& cover) {
+  const auto& head = answer.head;
   account_.status = head.status;
   if (link_.core.access_log) account_.first_byte_at = Steady::now();
+  account_.insured = cover.served();
   const auto connection = read_connection(head.fields);
-  const auto framing = answer_framing_;
   // The answer to HEAD, or 304: Content-Length tells of a body that is not sent.
   std::string length;
   if (framing.kind == BodyKind::length)
@@ -337,9 +373,11 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
   auto fields = response_fields(head, connection, path, length);
   const auto cookie = new_cookie(link_.core, link_.gate, link_.client, request_, head);
   if (!cookie.empty()) fields.emplace_back("set-cookie", cookie);
+  // Names are in lower case here: RFC 9113, section 8.2.1.
+  if (cover.marks()) fields.emplace_back("x-foreshadow-insured", kInsuredValue);
   mux.answer(stream_, head.status, fields, !framing.empty());
 
-  BodyReader body(upstream, framing);
+  InsuredBody body(upstream, framing, cover.watch(answer, framing) ? &cover : nullptr, upstream_timeout());
   std::optional<BodyReader::State> state = body.ready();
   while (!framing.empty()) {
     for (int n = 0; state == BodyReader::State::data && n < kPiecesMax; ++n) {
@@ -353,18 +391,21 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
       // What the client has is not the whole.
       mux.reset(stream_, ErrorCode::internal_error);
       link_.write_soon();
-      co_return Relayed{.broken = !stream_.closed()};
+      co_return Relayed{.broken = !stream_.closed(), .insured = body.completed(), .late = body.late()};
     }
-    if (!co_await taken()) co_return Relayed{};
+    if (!co_await taken()) co_return Relayed{.insured = body.completed(), .late = body.late()};
     if (state == BodyReader::State::done) break;
     if (state) continue;
     upstream.watch().arm(upstream_timeout());
     state = co_await body.next();
+    account_.insured = account_.insured || body.completed();
   }
   link_.write_soon();
   co_return Relayed{.whole = true,
-                    .reusable = framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
-                                sent_whole_ && upstream.unread().empty()};
+                    .insured = body.completed(),
+                    .late = body.late(),
+                    .reusable = !body.completed() && framing.kind != BodyKind::until_close &&
+                                persistent(connection, head.minor) && sent_whole_ && upstream.unread().empty()};
 }
 
 awaitable<bool> Exchange::taken() {

@@ -8,6 +8,7 @@
 
 #include "kinds/http/h2/link.hpp"
 #include "kinds/http/session/body.hpp"
+#include "kinds/http/session/cover.hpp"
 #include "kinds/http/session/request.hpp"
 
 namespace foreshadow::kinds::http::h2 {
@@ -40,8 +41,6 @@ class Exchange final : private StreamOwner, private InterimSink {
   bool read_trailers();
   // With leave from the gate after waiting for it; or the answer that there is none.
   awaitable<void> go_in(Result<proxy::Pass> pass);
-  // A read whose side is not there any more (again.hpp).
-  awaitable<void> enter_again();
   awaitable<void> exchange(proxy::Pass pass);
   awaitable<Attempt> attempt(const Instance& target, Conn& upstream);
   // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
@@ -51,9 +50,16 @@ class Exchange final : private StreamOwner, private InterimSink {
   struct Relayed {
     bool whole = false;     // all of it is on its way to the client
     bool broken = false;    // the instance did not send all of it
+    bool insured = false;   // the shadow sent the rest of it
+    bool late = false;      // which the instance did not in time
     bool reusable = false;  // the instance's connection is fit for another request
   };
-  awaitable<Relayed> relay(Conn& upstream);
+  // Streams an answer, whose head was read, to the client, and into kept_ if that is begun.
+  awaitable<Relayed> relay(Conn& upstream, const Answer& answer, const Framing& framing, Cover& cover);
+  // Streams the shadow's.
+  awaitable<void> relay_insured(Cover& cover);
+  // A new pass for what may be sent again; it may have to wait. An error is the gate's.
+  awaitable<Result<proxy::Pass>> enter_again(proxy::Work work);
   // All that was offered is on its way. False: the stream is over, or its client does not take it.
   awaitable<bool> taken();
   void mirror(std::shared_ptr<const Instance> to, int primary_status);

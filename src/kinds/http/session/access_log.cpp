@@ -74,6 +74,7 @@ void AccessLog::write(const Request& request, const Account& account, const Arri
                   .wait_us = microseconds(account.waited),
                   .mirrored = account.mirrored,
                   .retried = account.retried,
+                  .insured = account.insured,
                   .error = error_text(account),
                   .request_id = request.identity.request_id,
                   .trace_id = request.identity.trace_id,

@@ -17,6 +17,7 @@ struct Account {
   bool entered = false;  // and a side
   bool mirrored = false;
   bool retried = false;
+  bool insured = false;  // the answer, or its end, is the shadow's
   bool refused = false;       // by the gate
   bool by_ourselves = false;  // the answer is the gateway's own
   proxy::Side side = proxy::Side::current;

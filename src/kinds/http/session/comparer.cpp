@@ -33,13 +33,16 @@ std::size_t bytes_of(const Comparer::Pair& pair) {
 }  // namespace
 
 Comparer::Comparer(boost::asio::any_io_executor executor, ComparerSettings settings,
-                   const std::vector<SegmentId>& segments)
+                   const std::vector<SegmentId>& segments, std::shared_ptr<Standing> standing)
     : executor_(std::move(executor)),
       settings_(std::move(settings)),
       outbox_(std::make_shared<Outbox>()),
       segments_(segments),
       book_(segments, settings_.book),
-      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
+      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {
+  // Nothing is compared before the first offer().
+  outbox_->standing = std::move(standing);
+}
 
 void Comparer::offer(Pair pair) {
   const auto bytes = bytes_of(pair);
@@ -64,6 +67,10 @@ void Comparer::offer(Pair pair) {
 void Comparer::skip(std::size_t segment) {
   const std::lock_guard lock(mutex_);
   book_.skip(segment, DifferenceBook::Skipped::no_answer);
+}
+
+void Comparer::note_failure(std::size_t segment, const InstanceId& shadow) {
+  if (outbox_->standing) outbox_->standing->note(segment, shadow, false, std::chrono::steady_clock::now());
 }
 
 nlohmann::json Comparer::differences() const {
@@ -97,7 +104,7 @@ bool Comparer::judge(Pair& pair) {
 void Comparer::tell(Told told) {
   {
     const std::lock_guard lock(outbox_->mutex);
-    outbox_->told.push_back(told);
+    outbox_->told.push_back(std::move(told));
     // Whoever put the first one in has asked for the loop's attention.
     if (outbox_->told.size() > 1) return;
   }
@@ -107,7 +114,11 @@ void Comparer::tell(Told told) {
       const std::lock_guard lock(outbox->mutex);
       all.swap(outbox->told);
     }
-    for (const auto& one : all) one.gate->mirrored(one.segment, one.result);
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& one : all) {
+      one.gate->mirrored(one.segment, one.result);
+      if (outbox->standing) outbox->standing->note(one.segment, one.shadow_id, !one.result.mismatched, now);
+    }
   });
 }
 
@@ -128,7 +139,7 @@ void Comparer::run(std::stop_token stop) {
       log::error("answers could not be compared: {}", e.what());
     }
     const auto used = used_by_thread() - before;
-    tell({pair.gate, pair.segment, pair.result});
+    tell({pair.gate, pair.segment, pair.result, std::move(pair.shadow_id)});
     lock.lock();
     waiting_bytes_ -= bytes;
     owed += std::chrono::duration_cast<std::chrono::nanoseconds>(used * (1 / settings_.cpu_share_max - 1));

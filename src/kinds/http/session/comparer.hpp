@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kinds/http/compare/book.hpp"
+#include "kinds/http/compare/standing.hpp"
 #include "proxy/gate.hpp"
 
 namespace foreshadow::kinds::http {
@@ -38,8 +39,9 @@ class Comparer {
     std::optional<AnswerCopy> again;  // the shadow's second answer: the pair is one to learn noise from
     proxy::MirrorResult result;       // `mismatched` as the classes of the statuses say
   };
-  // `executor`: the gateway's loop, where gates are told.
-  Comparer(boost::asio::any_io_executor executor, ComparerSettings settings, const std::vector<SegmentId>& segments);
+  // `executor`: the gateway's loop, where gates are told, and `standing` is, if there is one (null: none).
+  Comparer(boost::asio::any_io_executor executor, ComparerSettings settings, const std::vector<SegmentId>& segments,
+           std::shared_ptr<Standing> standing = nullptr);
   ~Comparer() { stop(); }
   Comparer(const Comparer&) = delete;
   Comparer& operator=(const Comparer&) = delete;
@@ -49,6 +51,8 @@ class Comparer {
   void offer(Pair pair);
   // Nothing to compare: one of the answers is missing.
   void skip(std::size_t segment);
+  // The primary answered, and this shadow failed. On the gateway's thread, as offer().
+  void note_failure(std::size_t segment, const InstanceId& shadow);
   // Any thread.
   nlohmann::json differences() const;
   // Ends the thread; what waits is not compared and not told. To be called before the executor's context goes.
@@ -59,11 +63,13 @@ class Comparer {
     proxy::Gate* gate;
     std::size_t segment;
     proxy::MirrorResult result;
+    InstanceId shadow_id;
   };
   // Results on their way to the gateway's thread, which may outlive this by a turn of the loop.
   struct Outbox {
     std::mutex mutex;
     std::vector<Told> told;
+    std::shared_ptr<Standing> standing;  // null: none is kept
   };
   void run(std::stop_token stop);
   // True: they differ beyond noise.

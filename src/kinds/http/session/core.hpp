@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/random.hpp"
@@ -22,6 +23,7 @@
 namespace foreshadow::kinds::http {
 
 class AccessLog;
+class Insurer;
 
 // Shared, because frames of sessions and mirrors may outlive the protocol at the very end.
 struct Core {
@@ -34,6 +36,7 @@ struct Core {
     Millis upstream_timeout{0};
     Millis request_timeout{0};  // of the whole request; 0: none
     bool reads_flow = false;    // safe methods go on in a hold
+    std::string idempotency_key;  // in lower case; empty: its service does not tell repeated writes apart
   };
   std::vector<Rules> rules;
   Limits limits;
@@ -47,6 +50,7 @@ struct Core {
   std::shared_ptr<SpoolRoom> spool_room;
   std::shared_ptr<Mirror> mirror;
   std::shared_ptr<MirrorTrial> trial;  // null: what is to be mirrored is, without further ado
+  std::shared_ptr<Insurer> insurer;  // null: no segment is insured
   std::shared_ptr<Tunnels> tunnels;
   std::shared_ptr<AccessLog> access_log;  // null: none is kept
   IdentityRules identity;

@@ -1,13 +1,15 @@
-// The part of a session between the gate and the answer: one request, one instance, at most one retry.
+// The part of a session between the gate and the answer: one request, one instance, and where that fails, what the
+// ledger and the insurance allow.
 #include <algorithm>
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/socket_base.hpp>
 #include <variant>
 
-#include "kinds/http/session/again.hpp"
 #include "kinds/http/session/body_pace.hpp"
 #include "kinds/http/session/deadline.hpp"
+#include "kinds/http/session/insured_body.hpp"
+#include "kinds/http/session/ledger.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
 #include "kinds/http/wire/upgrade.hpp"
@@ -20,6 +22,13 @@ using namespace asio::experimental::awaitable_operators;
 
 namespace {
 proxy::Micros since(Steady::time_point then) { return std::chrono::duration_cast<proxy::Micros>(Steady::now() - then); }
+
+// Behind the last field of a head.
+void insert_mark(std::string& head) {
+  std::string mark(kInsuredName);
+  mark.append(": ").append(kInsuredValue).append("\r\n");
+  head.insert(head.size() - 2, mark);
+}
 }  // namespace
 
 Millis Session::upstream_timeout(const Request& request) const {
@@ -31,9 +40,9 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   std::optional<proxy::Pass> held(std::move(pass));
   const bool switches = !request.upgrade.empty();
   MirrorChoice choice;
-  const auto shadow = !switches && may_mirror(*core_, request)
-                          ? choice.choose(core_->trial, gate_, *held, request.received_at)
-                          : nullptr;
+  auto shadow = !switches && may_mirror(*core_, request)
+                    ? choice.choose(core_->trial, gate_, *held, request.received_at)
+                    : nullptr;
   if (core_->access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);
   account_.bytes_in = request.body.size();
   const auto end_work = [&](proxy::Failure failure) {
@@ -52,56 +61,92 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   spool_.clear();
   unread_body_ = false;
 
-  const bool safe = is_safe(request.head.method);
+  const auto& rules = core_->rules[request.segment];
+  const auto claim = claim_of(request, rules.idempotency_key);
+  const bool safe = claim.safe;
+  Cover cover(*core_, gate_, arrival_, request);
+  cover.begin(*held);
+  const auto work = held->work();
+  int again = 0;  // through the gate
+  bool in_doubt = false;  // something may have been done, and nobody knows
   const auto connect_timeout = std::min(upstream_timeout(request), kConnectMax);
   // A method that is safe may be sent twice, but not an offer to become something else: that never meets a connection
   // that may just be closing, and so is never sent again.
   Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
     auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
-    if (!got && seems_gone(got.error()) && may_enter_again(gate_, *held, request)) {
-      give_back();
-      co_return co_await enter_again(request, body);
-    }
-    if (!got) {
-      end_work(proxy::Failure::connect);
-      const auto words = words_for_no_connection(got.error());
-      co_return co_await answer(&request, words.status, words.text, !request.whole, words.retry_soon);
-    }
-    const auto tried = co_await attempt(request, body, held->target(), *got->conn);
-    if (tried.unprocessed(safe) && got->reused && request.whole) {
+    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again};
+    if (got) tried.attempt = co_await attempt(request, body, held->target(), *got->conn);
+    const auto end = tried.attempt.end;
+    if (got && end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
+    if (got && !safe && core_->insurer) core_->insurer->wrote(arrival_, request.head, Steady::now());
+    if (!got || end != End::answered) {
+      tried.moved = has_moved(gate_, *held);
+      const auto retry = may_retry(claim, tried);
+      account_.retried = account_.retried || retry != Retry::no;
       idle_age_max = Millis{0};
-      account_.retried = true;
-      continue;
-    }
-    if (seems_gone(tried) && may_enter_again(gate_, *held, request)) {
-      got->conn.reset();
-      give_back();
-      co_return co_await enter_again(request, body);
-    }
-    if (tried.end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
-    unread_body_ = !request.whole && !body.complete();
-    if (tried.end != End::answered) {
+      if (retry == Retry::at_once) continue;
+      const bool client_failed = got && tried.attempt.client_failed();
+      unread_body_ = !request.whole && !body.complete();
+      in_doubt = in_doubt || perhaps_done(claim, tried);
       // What a client spoils says nothing of the instance.
-      if (tried.client_failed()) choice.forget();
-      end_work(failure_of(tried.end));
-      if (shadow && !tried.client_failed()) mirror(request, shadow, 0);
-      co_return co_await answer_failed(request, tried, unread_body_);
+      if (client_failed) choice.forget();
+      if (retry == Retry::through_gate && is_given_back(claim, tried))
+        give_back();
+      else
+        end_work(got ? failure_of(end) : proxy::Failure::connect);
+      // It need not go on for nobody.
+      if (got) got->conn.reset();
+      if (retry == Retry::through_gate) {
+        auto pass = co_await enter_again(request, work);
+        if (!pass) {
+          account_.refused = !in_doubt;
+          if (!in_doubt) gate_.refused(request.segment);
+          const auto words = honest({503, pass.error().what, true}, in_doubt);
+          co_return co_await answer(&request, words.status, words.text, unread_body_, words.retry_soon);
+        }
+        held.emplace(std::move(*pass));
+        if (core_->access_log) account_.enter(held->target().id, held->side(), false);
+        cover.begin(*held);
+        shadow = nullptr;
+        ++again;
+        continue;
+      }
+      if (!client_failed && co_await cover.ask()) co_return co_await relay_insured(request, cover);
+      if (got && shadow && !client_failed && !cover.asked()) mirror(request, shadow, 0);
+      if (got && end == End::client_gone) co_return false;
+      const auto words = honest(got ? words_for(tried.attempt, safe) : words_for_no_connection(got.error()), in_doubt);
+      co_return co_await answer(&request, words.status, words.text, unread_body_ || client_failed, words.retry_soon);
+    }
+    unread_body_ = !request.whole && !body.complete();
+    if (cover.counts(answer_.head.status) && co_await cover.ask()) {
+      got->conn.reset();
+      end_work(proxy::Failure::status_5xx);
+      co_return co_await relay_insured(request, cover);
     }
     if (shadow) begin_to_keep(kept_, *core_, answer_);
-    const auto relayed = co_await relay(request, *got->conn);
-    if (!relayed.whole) kept_.drop();
-    if (!relayed.whole && !relayed.broken) choice.forget();
-    const bool late = relayed.broken && got->conn->timed_out();
+    const auto relayed = co_await relay(request, *got->conn, answer_, answer_framing_, cover);
+    const bool cut = relayed.broken || relayed.insured;
+    if (!relayed.whole || cut) kept_.drop();
+    if (!relayed.whole && !cut) choice.forget();
+    const bool late = relayed.insured ? relayed.late : cut && got->conn->timed_out();
     if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
-    end_work(relayed.broken               ? failure_of(late ? End::timeout : End::cut)
+    end_work(cut                          ? failure_of(late ? End::timeout : End::cut)
              : answer_.head.status >= 500 ? proxy::Failure::status_5xx
              : !relayed.whole             ? proxy::Failure::client_gone
                                           : proxy::Failure::none);
-    if (shadow) mirror(request, shadow, relayed.broken ? 0 : answer_.head.status);
+    if (shadow && !cover.asked()) mirror(request, shadow, cut ? 0 : answer_.head.status);
     if (unread_body_ && relayed.whole) co_await linger(client_);
     co_return relayed.keep;
   }
+}
+
+awaitable<Result<proxy::Pass>> Session::enter_again(const Request& request, proxy::Work work) {
+  client_.watch().disarm();
+  const auto since_when = Steady::now();
+  auto pass = co_await enter_in_time(gate_, request, work, work == proxy::Work::read);
+  account_.waited += Steady::now() - since_when;
+  co_return pass;
 }
 
 awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream) {
@@ -185,12 +230,19 @@ awaitable<bool> Session::interim(const Answer& answer) {
   co_return !(co_await client_.write(out_)).error;
 }
 
-awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream) {
-  const auto& head = answer_.head;
+awaitable<bool> Session::relay_insured(const Request& request, Cover& cover) {
+  const auto relayed = co_await relay(request, cover.conn(), cover.answer(), cover.framing(), cover);
+  cover.finish(relayed.reusable);
+  co_return relayed.keep;
+}
+
+awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream, const Answer& answer,
+                                           const Framing& framing, Cover& cover) {
+  const auto& head = answer.head;
   account_.status = head.status;
   if (core_->access_log) account_.first_byte_at = Steady::now();
+  account_.insured = cover.served();
   const auto connection = read_connection(head.fields);
-  const auto framing = answer_framing_;
   auto to_client = framing;
   // An answer of unknown length: in chunks to who knows them, else to the end of the connection.
   if (framing.kind == BodyKind::chunked || framing.kind == BodyKind::until_close)
@@ -199,7 +251,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   Relayed relayed;
   relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
                  !unread_body_ && !is_last();
-  const auto cookie = new_cookie(*core_, gate_, arrival_, request, answer_.head);
+  const auto cookie = new_cookie(*core_, gate_, arrival_, request, head);
   // Which protocol it must be is all there is to a 426.
   const auto asked_for = head.status == 426 ? named_protocols(head, connection) : std::string{};
   out_.clear();
@@ -210,9 +262,11 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
                    .set_cookie = cookie,
                    .client_minor = request.head.minor,
                    .upgrade = asked_for});
+  if (cover.marks()) insert_mark(out_);
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.
-  BodyReader body(upstream, framing);
+  const auto timeout = core_->rules[request.segment].upstream_timeout;
+  InsuredBody body(upstream, framing, cover.watch(answer, framing) ? &cover : nullptr, timeout);
   auto state = body.ready();
   for (bool first = true;; first = false) {
     const bool done = state == BodyReader::State::done;
@@ -226,31 +280,28 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     }
     client_.watch().arm(left_of(request, core_->settings.idle_timeout));
     const auto written = co_await client_.write({asio::buffer(out_), asio::buffer(body.data()), asio::buffer(tail)});
-    if (written.error) co_return Relayed{};
+    if (written.error) co_return Relayed{.insured = body.completed(), .late = body.late()};
     account_.bytes_out += body.data().size();
     if (done) break;
     kept_.keep(body.data());
     out_.clear();
     upstream.watch().arm(upstream_timeout(request));
     state = co_await body.next();
+    account_.insured = account_.insured || body.completed();
     if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
       // What the client has is not the whole: a reset says so, whatever framing it reads.
       error_code ignored;
       client_.socket().set_option(asio::socket_base::linger(true, 0), ignored);
       client_.socket().close(ignored);
-      co_return Relayed{.broken = true};
+      co_return Relayed{.broken = true, .insured = body.completed(), .late = body.late()};
     }
   }
   relayed.whole = true;
-  relayed.reusable = framing.kind != BodyKind::until_close && persistent(connection, head.minor) && !unread_body_ &&
-                     upstream.unread().empty();
+  relayed.insured = body.completed();
+  relayed.late = body.late();
+  relayed.reusable = !relayed.insured && framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
+                     !unread_body_ && upstream.unread().empty();
   co_return relayed;
-}
-
-awaitable<bool> Session::answer_failed(const Request& request, Attempt attempt, bool close) {
-  if (attempt.end == End::client_gone) co_return false;
-  const auto words = words_for(attempt, is_safe(request.head.method));
-  co_return co_await answer(&request, words.status, words.text, close || attempt.client_failed(), words.retry_soon);
 }
 
 void Session::mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status) {

@@ -85,6 +85,8 @@ void Mirror::tell(MirrorJob job, proxy::MirrorResult result, AnswerCopy shadow, 
     return;
   }
   if (comparer_) comparer_->skip(job.segment);
+  if (comparer_ && result.error && job.primary_status != 0 && job.primary_status < 500)
+    comparer_->note_failure(job.segment, job.to->id);
   job.gate->mirrored(job.segment, result);
 }
 

@@ -37,7 +37,6 @@ struct Request {
   std::string upgrade;   // protocols that it offers to switch to, as a list
   std::string body;      // read ahead of the gate
   bool whole = true;     // nothing of the body follows `body`
-  int again = 0;         // times that it entered anew (again.hpp)
   bool expects = false;  // the client waits for 100 before it sends the body
   std::string trailers;
   std::string_view received = "1.1";  // the version of HTTP that it came by
@@ -63,8 +62,6 @@ struct Attempt {
   End end = End::gone;
   std::size_t bytes_sent = 0;
   bool client_failed() const { return end == End::client_gone || end == End::client_bad || end == End::too_large; }
-  // The instance provably did nothing, or nothing that could not be done twice.
-  bool unprocessed(bool safe) const { return end == End::gone && (bytes_sent == 0 || safe); }
 };
 
 // What the gateway itself says.

@@ -4,9 +4,9 @@
 
 #include "kinds/http/h2/session.hpp"
 #include "kinds/http/session/access_log.hpp"
-#include "kinds/http/session/again.hpp"
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/session/deadline.hpp"
+#include "kinds/http/session/ledger.hpp"
 #include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
@@ -77,13 +77,6 @@ awaitable<bool> Session::serve_one() {
   // Parked, or in a queue: the gate has its own caps.
   client_.watch().disarm();
   auto pass = co_await enter_in_time(gate_, request, work, false);
-  co_return co_await go_in(request, body, std::move(pass));
-}
-
-awaitable<bool> Session::enter_again(Request& request, BodyReader& body) {
-  ++request.again;
-  client_.watch().disarm();
-  auto pass = co_await enter_in_time(gate_, request, proxy::Work::read, true);
   co_return co_await go_in(request, body, std::move(pass));
 }
 

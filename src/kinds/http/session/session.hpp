@@ -10,6 +10,7 @@
 
 #include "kinds/http/session/arrival.hpp"
 #include "kinds/http/session/body.hpp"
+#include "kinds/http/session/cover.hpp"
 #include "kinds/http/session/request.hpp"
 
 namespace foreshadow::kinds::http {
@@ -36,9 +37,9 @@ class Session : private InterimSink {
   awaitable<bool> read_ahead(Request& request, BodyReader& body);
   // With leave from the gate after waiting for it; or the answer that there is none.
   awaitable<bool> go_in(Request& request, BodyReader& body, Result<proxy::Pass> pass);
-  // A read whose side is not there any more (again.hpp).
-  awaitable<bool> enter_again(Request& request, BodyReader& body);
   awaitable<bool> exchange(Request& request, BodyReader& body, proxy::Pass pass);
+  // A new pass for what may be sent again; it may have to wait. An error is the gate's.
+  awaitable<Result<proxy::Pass>> enter_again(const Request& request, proxy::Work work);
   awaitable<Attempt> attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream);
   // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
   awaitable<std::optional<End>> send_rest(Request& request, BodyReader& body, Conn& upstream);
@@ -48,12 +49,17 @@ class Session : private InterimSink {
   struct Relayed {
     bool whole = false;     // the client has all of it
     bool broken = false;    // the instance did not send all of it
+    bool insured = false;   // the shadow sent the rest of it
+    bool late = false;      // which the instance did not in time
     bool reusable = false;  // the instance's connection is fit for another request
     bool keep = false;      // the client's connection is
   };
-  // Streams the answer to the client, and into kept_ if that is begun.
   Millis upstream_timeout(const Request& request) const;
-  awaitable<Relayed> relay(const Request& request, Conn& upstream);
+  // Streams an answer, whose head was read, to the client, and into kept_ if that is begun.
+  awaitable<Relayed> relay(const Request& request, Conn& upstream, const Answer& answer, const Framing& framing,
+                           Cover& cover);
+  // Streams the shadow's.
+  awaitable<bool> relay_insured(const Request& request, Cover& cover);
   // Offers a copy of the request to the mirror.
   void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
 
@@ -61,7 +67,6 @@ class Session : private InterimSink {
   awaitable<bool> answer(const Request* request, int status, std::string_view text, bool close,
                          bool retry_soon = false);
   awaitable<bool> refuse(const Refusal& refusal);
-  awaitable<bool> answer_failed(const Request& request, Attempt attempt, bool close);
   std::shared_ptr<Core> core_;
   Conn client_;
   proxy::Gate& gate_;

@@ -116,6 +116,7 @@ void append_access_line(std::string& out, const AccessLine& line) {
     out += ",\"first_byte_us\":null";
   append_flag(out, "mirrored", line.mirrored);
   append_flag(out, "retried", line.retried);
+  append_flag(out, "insured", line.insured);
   append_text(out, "error", line.error);
   append_text(out, "request_id", line.request_id);
   append_text(out, "trace_id", line.trace_id);

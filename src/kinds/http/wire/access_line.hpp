@@ -31,6 +31,7 @@ struct AccessLine {
   std::int64_t first_byte_us = -1;  // negative: null
   bool mirrored = false;
   bool retried = false;
+  bool insured = false;
   std::string_view error;
   std::string_view request_id;
   std::string_view trace_id;
