@@ -52,8 +52,8 @@ TEST(Gateways, MistakesAreTold) {
             "port");
   EXPECT_EQ(refusal(file("    gateways: [{name: a, listn: 127.0.0.1:8080}]\n    listen: 127.0.0.1:8081\n")),
             "f.yaml:7:26: unknown key 'listn' in resources.gateways; did you mean 'listen'?");
-  EXPECT_EQ(refusal(file("    gateways: [[a]]\n    listen: 127.0.0.1:8081\n")),
-            "f.yaml:7:16: gateways: a list was found where a name or a map belongs");
+  EXPECT_EQ(refusal(file("    gateways: [a, [b]]\n    listen: 127.0.0.1:8081\n")),
+            "f.yaml:7:19: gateways: a list was found where a name or a map belongs");
 }
 
 TEST(Gateways, TwoResourcesDoNotShareAnAddress) {
@@ -61,7 +61,7 @@ TEST(Gateways, TwoResourcesDoNotShareAnAddress) {
                 "    gateways: [{name: a, listen: 127.0.0.1:8080}]\n",
                 "  - {name: till, kind: http, gateways: [{name: b, listen: 127.0.0.1:8080}], primary: {id: q, address: "
                 "127.0.0.1:9002}}\n")),
-            "f.yaml:9:42: gateways: 127.0.0.1:8080 is taken by gateway 'a' of resource 'shop' on line 7; choose "
+            "f.yaml:9:40: gateways: 127.0.0.1:8080 is taken by gateway 'a' of resource 'shop' on line 7; choose "
             "another port");
 }
 
