@@ -11,6 +11,7 @@
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
+#include "kinds/http/wire/grpc.hpp"
 #include "kinds/http/wire/text.hpp"
 
 namespace foreshadow::kinds::http::h2 {
@@ -102,7 +103,9 @@ awaitable<bool> Exchange::read_ahead() {
   const auto enough = std::min<std::size_t>(kReadAheadMax, link_.core.options.h2.stream_window);
   auto deadline = patience();
   std::size_t seen = 0;
-  while (!request_.expects && !stream_.closed() && !stream_.ended() && stream_.body.size() < enough &&
+  // A call of gRPC may wait for an answer before it says more.
+  const bool talks = link_.core.options.upstream_h2.speak != h2client::Speak::http1 && is_grpc(request_.head);
+  while (!talks && !request_.expects && !stream_.closed() && !stream_.ended() && stream_.body.size() < enough &&
          !link_.mux.pressed()) {
     if (stream_.body.size() > seen) deadline = patience();
     seen = stream_.body.size();
@@ -157,9 +160,10 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
       const auto words = words_for_no_connection(got.error());
       co_return answer(words.status, words.text, words.retry_soon);
     }
-    auto tried = co_await attempt(held->target(), *got->conn);
-    if (stream_.closed()) tried.end = End::client_gone;
-    if (tried.unprocessed(safe) && got->reused && request_.whole) {
+    auto tried =
+        got->call ? co_await attempt(held->target(), *got->call) : co_await attempt(held->target(), *got->conn);
+    if (stream_.closed()) tried = {End::client_gone, tried.bytes_sent};
+    if (tried.unprocessed(safe) && (got->reused || (tried.refused && !account_.retried)) && request_.whole) {
       idle_age_max = Millis{0};
       account_.retried = true;
       continue;
@@ -175,9 +179,9 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     // Until now it might have had to be sent again.
     if (request_.whole) consumed(request_.body.size());
     if (shadow) begin_to_keep(kept_, core, answer_);
-    const auto relayed = co_await relay(*got->conn);
+    const auto relayed = got->call ? co_await relay(*got->call, *held) : co_await relay(*got->conn);
     if (!relayed.whole) kept_.drop();
-    const bool late = relayed.broken && got->conn->timed_out();
+    const bool late = relayed.broken && got->timed_out();
     if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
     end_work(relayed.broken               ? failure_of(late ? End::timeout : End::cut)
              : answer_.head.status >= 500 ? proxy::Failure::status_5xx
@@ -218,9 +222,7 @@ awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
 }
 
 awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
-  const auto& core = link_.core;
   const bool chunked = request_.framing.kind == BodyKind::chunked;
-  const auto max = core.options.max_body;
   std::size_t total = request_.body.size();
   if (spooling_) spool_ = request_.body;
   consumed(total);
@@ -241,14 +243,7 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
     data.swap(stream_.body);
     total += data.size();
     account_.bytes_in = total;
-    if (max != 0 && total > max) co_return End::too_large;
-    if (spooling_) {
-      spooling_ = total <= core.settings.body_spool_max && core.mirror->has_room(total);
-      if (spooling_)
-        spool_.append(data);
-      else
-        spool_ = {};
-    }
+    if (!keep_for_mirror(data, total)) co_return End::too_large;
     // The same, when our client is so fast that nobody ever waits for it.
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
@@ -271,6 +266,19 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
   co_return std::nullopt;
 }
 
+bool Exchange::keep_for_mirror(std::string_view data, std::size_t total) {
+  const auto& core = link_.core;
+  const auto max = core.options.max_body;
+  if (max != 0 && total > max) return false;
+  if (!spooling_) return true;
+  spooling_ = total <= core.settings.body_spool_max && core.mirror->has_room(total);
+  if (spooling_)
+    spool_.append(data);
+  else
+    spool_ = {};
+  return true;
+}
+
 void Exchange::consumed(std::size_t bytes) {
   if (bytes == 0) return;
   link_.mux.consume(stream_, bytes);
@@ -284,10 +292,20 @@ awaitable<bool> Exchange::interim(const Answer& answer) {
   co_return !stream_.closed();
 }
 
-awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
+void Exchange::answer_head(const Connection& connection, std::string_view received, std::string_view length,
+                           bool body) {
   const auto& head = answer_.head;
   account_.status = head.status;
   if (link_.core.access_log) account_.first_byte_at = Steady::now();
+  const auto path = via(head.fields, received);
+  auto fields = response_fields(head, connection, path, length);
+  const auto cookie = new_cookie(link_.core, link_.gate, link_.client, request_, head);
+  if (!cookie.empty()) fields.emplace_back("set-cookie", cookie);
+  link_.mux.answer(stream_, head.status, fields, body);
+}
+
+awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
+  const auto& head = answer_.head;
   const auto connection = read_connection(head.fields);
   const auto framing = answer_framing_;
   // The answer to HEAD, or 304: Content-Length tells of a body that is not sent.
@@ -297,12 +315,8 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream) {
   else if (const auto* told = find_field(head.fields, "content-length");
            told && framing.kind == BodyKind::none && head.status != 204)
     length = told->value;
-  const auto path = via(head.fields, "1.1");
   auto& mux = link_.mux;
-  auto fields = response_fields(head, connection, path, length);
-  const auto cookie = new_cookie(link_.core, link_.gate, link_.client, request_, head);
-  if (!cookie.empty()) fields.emplace_back("set-cookie", cookie);
-  mux.answer(stream_, head.status, fields, !framing.empty());
+  answer_head(connection, "1.1", length, !framing.empty());
 
   BodyReader body(upstream, framing);
   std::optional<BodyReader::State> state = body.ready();
@@ -357,6 +371,15 @@ void Exchange::answer(int status, std::string_view text, bool retry_soon) {
   std::string body(text);
   body += '\n';
   const auto date = date_now();
+  if (is_grpc(request_.head)) {
+    account_.answer_ourselves(status, 0);
+    const auto code = std::to_string(grpc_status(status, retry_soon));
+    const auto message = grpc_message(text);
+    link_.mux.answer_whole(
+        stream_, 200,
+        {{"date", date}, {"content-type", "application/grpc"}, {"grpc-status", code}, {"grpc-message", message}}, {});
+    return link_.write_soon();
+  }
   const auto length = std::to_string(body.size());
   FieldList fields{{"date", date}, {"content-type", "text/plain; charset=utf-8"}, {"content-length", length}};
   if (retry_soon) fields.emplace_back("retry-after", "1");

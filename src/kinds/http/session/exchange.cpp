@@ -7,6 +7,7 @@
 
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
+#include "kinds/http/session/upload.hpp"
 #include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
@@ -45,15 +46,17 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   // A method that is safe may be sent twice, but not an offer to become something else: that never meets a connection
   // that may just be closing, and so is never sent again.
   Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
+  Upload upload(*this, request, body);
   for (;;) {
-    auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
+    auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max, switches);
     if (!got) {
       end_work(proxy::Failure::connect);
       const auto words = words_for_no_connection(got.error());
       co_return co_await answer(&request, words.status, words.text, !request.whole, words.retry_soon);
     }
-    const auto tried = co_await attempt(request, body, held->target(), *got->conn);
-    if (tried.unprocessed(safe) && got->reused && request.whole) {
+    const auto tried = got->call ? co_await attempt_over_h2(request, upload, held->target(), *got->call)
+                                 : co_await attempt(request, body, held->target(), *got->conn);
+    if (tried.unprocessed(safe) && (got->reused || (tried.refused && !account_.retried)) && request.whole) {
       idle_age_max = Millis{0};
       account_.retried = true;
       continue;
@@ -68,10 +71,11 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       co_return co_await answer_failed(request, tried, unread_body_);
     }
     if (shadow) begin_to_keep(kept_, *core_, answer_);
-    const auto relayed = co_await relay(request, *got->conn);
+    const auto relayed =
+        got->call ? co_await relay_over_h2(request, upload, *got->call) : co_await relay(request, *got->conn);
     if (!relayed.whole) kept_.drop();
     if (!relayed.whole && !relayed.broken) choice.forget();
-    const bool late = relayed.broken && got->conn->timed_out();
+    const bool late = relayed.broken && got->timed_out();
     if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
     end_work(relayed.broken               ? failure_of(late ? End::timeout : End::cut)
              : answer_.head.status >= 500 ? proxy::Failure::status_5xx
@@ -111,7 +115,6 @@ awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const In
 
 awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& body, Conn& upstream) {
   const bool chunked = request.framing.kind == BodyKind::chunked;
-  const auto max = core_->options.max_body;
   std::size_t total = request.body.size();
   if (spooling_) spool_ = request.body;
   for (;;) {
@@ -130,14 +133,7 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
     const auto data = body.data();
     total += data.size();
     account_.bytes_in = total;
-    if (max != 0 && total > max) co_return End::too_large;
-    if (spooling_) {
-      spooling_ = total <= core_->settings.body_spool_max && core_->mirror->has_room(total);
-      if (spooling_)
-        spool_.append(data);
-      else
-        spool_ = {};
-    }
+    if (!keep_for_mirror(data, total)) co_return End::too_large;
     // The same, when our client is so fast that nobody ever waits for it.
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
@@ -155,6 +151,18 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
   co_return std::nullopt;
 }
 
+bool Session::keep_for_mirror(std::string_view data, std::size_t total) {
+  const auto max = core_->options.max_body;
+  if (max != 0 && total > max) return false;
+  if (!spooling_) return true;
+  spooling_ = total <= core_->settings.body_spool_max && core_->mirror->has_room(total);
+  if (spooling_)
+    spool_.append(data);
+  else
+    spool_ = {};
+  return true;
+}
+
 awaitable<bool> Session::interim(const Answer& answer) {
   out_.clear();
   append_interim(out_, answer.head, read_connection(answer.head.fields));
@@ -162,20 +170,18 @@ awaitable<bool> Session::interim(const Answer& answer) {
   co_return !(co_await client_.write(out_)).error;
 }
 
-awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream) {
+Framing Session::compose_head(const Request& request, const Connection& connection, std::string_view received,
+                              bool& keep) {
   const auto& head = answer_.head;
   account_.status = head.status;
   if (core_->access_log) account_.first_byte_at = Steady::now();
-  const auto connection = read_connection(head.fields);
   const auto framing = answer_framing_;
   auto to_client = framing;
   // An answer of unknown length: in chunks to who knows them, else to the end of the connection.
   if (framing.kind == BodyKind::chunked || framing.kind == BodyKind::until_close)
     to_client.kind = request.head.minor >= 1 ? BodyKind::chunked : BodyKind::until_close;
-  const bool chunked = to_client.kind == BodyKind::chunked;
-  Relayed relayed;
-  relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
-                 !unread_body_ && !core_->watchdog->ending();
+  keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
+         !unread_body_ && !core_->watchdog->ending();
   const auto cookie = new_cookie(*core_, gate_, arrival_, request, answer_.head);
   // Which protocol it must be is all there is to a 426.
   const auto asked_for = head.status == 426 ? named_protocols(head, connection) : std::string{};
@@ -183,10 +189,20 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   append_response(out_, head, connection,
                   {.framing = to_client,
                    .keep_length = framing.kind == BodyKind::none && head.status != 204,
-                   .close = !relayed.keep,
+                   .close = !keep,
                    .set_cookie = cookie,
+                   .received = received,
                    .client_minor = request.head.minor,
                    .upgrade = asked_for});
+  return to_client;
+}
+
+awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream) {
+  const auto& head = answer_.head;
+  const auto connection = read_connection(head.fields);
+  const auto framing = answer_framing_;
+  Relayed relayed;
+  const bool chunked = compose_head(request, connection, "1.1", relayed.keep).kind == BodyKind::chunked;
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.
   BodyReader body(upstream, framing);

@@ -60,9 +60,11 @@ enum class End {
 struct Attempt {
   End end = End::gone;
   std::size_t bytes_sent = 0;
+  // It says so itself, or was never sent it: the instance provably did nothing (RFC 9113, section 8.7).
+  bool refused = false;
   bool client_failed() const { return end == End::client_gone || end == End::client_bad || end == End::too_large; }
   // The instance provably did nothing, or nothing that could not be done twice.
-  bool unprocessed(bool safe) const { return end == End::gone && (bytes_sent == 0 || safe); }
+  bool unprocessed(bool safe) const { return refused || (end == End::gone && (bytes_sent == 0 || safe)); }
 };
 
 // What the gateway itself says.

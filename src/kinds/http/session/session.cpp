@@ -59,7 +59,8 @@ awaitable<bool> Session::serve_one() {
   if (!request.framing.empty() && !request.expects && !co_await read_ahead(request, body)) co_return false;
 
   // An offer may be ignored, and one that comes with more than we keep is: what follows it would have to wait for it.
-  if (!request.whole) request.upgrade.clear();
+  // HTTP/2 knows no such offers.
+  if (!request.whole || core_->options.upstream_h2.speak == h2client::Speak::h2) request.upgrade.clear();
 
   request.received_at = Watch::Steady::now();
   identify(request.identity, request.head, request.connection, core_->identity, core_->random);
@@ -94,9 +95,7 @@ awaitable<bool> Session::await_request() {
   co_return !error && !client_.timed_out();
 }
 
-bool Session::may_rest() const {
-  return core_->rest && !core_->has_arrivals() && !arrival_.affinity.remembers();
-}
+bool Session::may_rest() const { return core_->rest && !core_->has_arrivals() && !arrival_.affinity.remembers(); }
 
 awaitable<bool> Session::read_head(Request& request) {
   client_.watch().arm(core_->settings.header_timeout);
