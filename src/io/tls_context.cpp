@@ -181,7 +181,8 @@ Result<std::shared_ptr<TlsClient>> TlsClient::load(const TlsClientSettings& sett
   return made;
 }
 
-std::unique_ptr<TlsStream> TlsClient::connect(const std::string& server_name, const std::string& peer) {
+std::unique_ptr<TlsStream> TlsClient::connect(const std::string& server_name, const std::string& peer,
+                                              const std::vector<std::string>& alpn) {
   // Without a name to check, any certificate that the authority ever gave to anybody would do.
   if (server_name.empty() || server_name.size() > 253) return nullptr;
   auto* const ssl = SSL_new(context_.get());
@@ -194,6 +195,8 @@ std::unique_ptr<TlsStream> TlsClient::connect(const std::string& server_name, co
   SSL_set_app_data(ssl, slot.get());
   const bool address = is_address(server_name);
   if (!address) SSL_set_tlsext_host_name(ssl, server_name.c_str());
+  if (const auto list = protocol_list(alpn); !list.empty())
+    SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(list.data()), static_cast<unsigned>(list.size()));
   if (settings_.verify) {
     auto* const rules = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);

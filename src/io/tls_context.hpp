@@ -42,8 +42,10 @@ class TlsClient {
  public:
   static Result<std::shared_ptr<TlsClient>> load(const TlsClientSettings& settings);
   // `server_name`: whom the certificate must be for, a name or an IP address; a name is also asked for (SNI).
-  // `peer`: whose session to resume. Null: the name cannot be one.
-  std::unique_ptr<TlsStream> connect(const std::string& server_name, const std::string& peer);
+  // `peer`: whose session to resume. `alpn`: offered in place of the settings', unless empty. Null: the name cannot be
+  // one.
+  std::unique_ptr<TlsStream> connect(const std::string& server_name, const std::string& peer,
+                                     const std::vector<std::string>& alpn = {});
 
  private:
   struct Slot {

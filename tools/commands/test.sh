@@ -20,6 +20,8 @@ source tools/h2spec.sh
 [[ -n ${FORESHADOW_H2SPEC:-} ]] || attempt h2spec need_h2spec
 source tools/llhttp.sh
 [[ -n ${FORESHADOW_LLHTTP:-} ]] || attempt llhttp need_llhttp
+source tools/grpc.sh
+[[ -n ${FORESHADOW_GRPC:-} ]] || attempt grpc need_grpc
 
 attempt build-dev build dev -k 0
 [[ -z $filter ]] && attempt build-release build release -k 0 foreshadow examples/all

@@ -20,6 +20,18 @@ namespace asio = boost::asio;
 // Connections kept for each instance: more than a gateway's thread can keep busy.
 constexpr std::size_t kIdleMax = 256;
 
+std::vector<std::string> alpn_for(h2client::Speak speak) {
+  switch (speak) {
+    case h2client::Speak::http1:
+      return {"http/1.1"};
+    case h2client::Speak::h2:
+      return {"h2"};
+    case h2client::Speak::automatic:
+      break;
+  }
+  return {"h2", "http/1.1"};
+}
+
 std::vector<std::string> alpn_for(h2::Offer offer) {
   switch (offer) {
     case h2::Offer::http1:
@@ -144,12 +156,20 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
     credentials.server = settings.tls;
     credentials.server->alpn = alpn_for(options.h2.offer);
   }
-  if (options.upstream_tls != UpstreamTls::off) credentials.client = options.upstream;
+  if (options.upstream_tls != UpstreamTls::off) {
+    credentials.client = options.upstream;
+    credentials.client->alpn = alpn_for(options.upstream_h2.speak);
+  }
   if (options.upstream_tls == UpstreamTls::insecure)
     log::warn("{}: upstream_tls is insecure: whoever answers at an instance's address is believed", settings.resource);
   FS_TRY(loaded, Credentials::load(std::move(credentials), executor));
   core->credentials = std::move(loaded);
-  const Pool::Tls tls{core->credentials, options.upstream_server_name, settings.resource};
+  const Pool::Tls tls{.credentials = core->credentials,
+                      .server_name = options.upstream_server_name,
+                      .resource = settings.resource,
+                      .h2 = options.upstream_h2,
+                      .head_bytes_max = settings.header_bytes_max,
+                      .write_timeout = settings.upstream_timeout};
   core->random = Random(draw_seed());
   core->identity = options.identity;
   core->identity.told = !options.access_log.empty();

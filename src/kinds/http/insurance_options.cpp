@@ -119,6 +119,10 @@ Result<void> check_insurance(const Options& own, const Options& resources) {
     return fail(
         Code::invalid,
         "option insurance: rests on the comparison of answers; remove compare: false from the resource's options");
+  if (const auto found = resources.find("upstream_http"); on && found != resources.end() && found->second == "h2")
+    return fail(Code::invalid,
+                "option insurance: the shadow is asked over HTTP/1.1, which upstream_http: h2 rules out; write auto, "
+                "with TLS to instances");
   return {};
 }
 

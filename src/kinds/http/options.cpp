@@ -11,6 +11,7 @@
 #include "io/tls_context.hpp"
 #include "io/tls_files.hpp"
 #include "kinds/http/option_text.hpp"
+#include "kinds/http/upstream_options.hpp"
 
 namespace foreshadow::kinds::http {
 namespace {
@@ -158,6 +159,9 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
   } else if (name == "move_long_lived_within") {
     FS_TRY(value, positive_duration(text));
     options.move_long_lived_within = value;
+  } else if (name == "grpc_lasts_after") {
+    FS_TRY(value, positive_duration(text));
+    options.grpc_lasts_after = value;
   } else if (name == "h2") {
     if (text == "only") {
       options.h2.offer = h2::Offer::only;
@@ -172,6 +176,8 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
     FS_CHECK(set_client_limit(options.clients, name, text));
   } else if (is_mirror_option(name)) {
     FS_CHECK(set_mirror_option(options.mirror, name, text));
+  } else if (is_upstream_option(name)) {
+    FS_CHECK(set_upstream_option(options.upstream_h2, name, text));
   } else if (name == "upstream_tls") {
     if (text != "off" && text != "verify" && text != "insecure")
       return fail(Code::invalid, "must be off, verify or insecure");
@@ -230,6 +236,9 @@ std::vector<OptionInfo> option_infos() {
        "upgraded connections on a side that is no longer their client's are ended spread over this, and at an upgrade "
        "of "
        "the gateway those and HTTP/2's (default 10s)"},
+      {"grpc_lasts_after",
+       "a call of gRPC that goes on for longer moves as upgraded connections do; younger ones are waited for (default "
+       "10s)"},
       {"access_log", "a file that gets one line of JSON for each request (default: none)"},
       {"access_log_sample", "the share of requests that get their line (default 1)"},
       {"access_log_query", "keep, or drop (default) what follows the '?' of a target: it may hold secrets"},
@@ -245,6 +254,7 @@ std::vector<OptionInfo> option_infos() {
       {"h2_idle_frames_max", "HTTP/2: frames in a row that do nothing before the connection is ended (default 1000)"},
       {"h2_continuations_max", "HTTP/2: CONTINUATION frames of one header section (default 8)"},
   };
+  for (auto& info : upstream_option_infos()) infos.push_back(std::move(info));
   for (auto& info : mirror_option_infos()) infos.push_back(std::move(info));
   for (auto& info : client_limit_infos()) infos.push_back(std::move(info));
   return infos;
@@ -256,6 +266,7 @@ Result<HttpOptions> parse_options(const Options& options) {
     if (auto done = set(parsed, name, text); !done)
       return fail(Code::invalid, fmt::format("option {}: '{}' {}", name, text, done.error().what));
   FS_CHECK(check_together(parsed, options));
+  FS_CHECK(check_upstream_options(parsed.upstream_h2, options));
   return parsed;
 }
 

@@ -14,6 +14,7 @@
 #include "io/tls_settings.hpp"
 #include "kinds/http/client_limits.hpp"
 #include "kinds/http/h2/settings.hpp"
+#include "kinds/http/h2client/settings.hpp"
 #include "kinds/http/insurance_options.hpp"
 #include "kinds/http/mirror_options.hpp"
 #include "kinds/http/sticky.hpp"
@@ -49,14 +50,16 @@ struct HttpOptions {
   UpgradeOnHold upgrade_on_hold = UpgradeOnHold::close;
   Millis upgrade_close_within{150};  // at a hold: half of what its budget is by default
   Millis move_long_lived_within{10'000};
-  std::string access_log;        // a file; empty: none
-  double access_log_sample = 1;  // the share of requests that are written down
+  Millis grpc_lasts_after{10'000};  // a call of gRPC that is older is moved as an upgraded connection is
+  std::string access_log;           // a file; empty: none
+  double access_log_sample = 1;     // the share of requests that are written down
   bool access_log_query = false;
   IdentityRules identity;
   h2::Settings h2;
   UpstreamTls upstream_tls = UpstreamTls::off;
   io::TlsClientSettings upstream;
   std::string upstream_server_name;  // empty: the host of the instance's address
+  h2client::Settings upstream_h2;
 };
 
 std::vector<OptionInfo> option_infos();

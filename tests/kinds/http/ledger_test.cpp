@@ -21,6 +21,9 @@ struct Case {
 Tried tried(End end, std::size_t sent, bool reused = false, bool moved = false, int again = 0) {
   return {.attempt = {end, sent}, .reused = reused, .moved = moved, .again = again};
 }
+Tried refused(bool resent = false, bool moved = false) {
+  return {.attempt = {End::gone, 7, true}, .moved = moved, .resent = resent};
+}
 constexpr Tried unreachable(bool moved = false, int again = 0) {
   return {.connected = false, .moved = moved, .again = again};
 }
@@ -39,6 +42,11 @@ TEST(Ledger, Table) {
       {"a write, nothing sent", kWrite, tried(End::gone, 0), no},
       {"a read, all sent", kRead, tried(End::gone, 100), no},
       {"a write, cut in its answer", kWrite, tried(End::cut, 100), no},
+      // Over HTTP/2: REFUSED_STREAM, beyond a GOAWAY, or never written.
+      {"a write, refused", kWrite, refused(), at_once},
+      {"a write, refused twice", kWrite, refused(true), no},
+      {"a write, refused twice, and the side moves", kWrite, refused(true, true), gate},
+      {"a streamed write, refused", kStreamed, refused(), no},
       // Nobody there.
       {"unreachable", kWrite, unreachable(), no},
       {"unreachable, keyed", kKeyed, unreachable(), no},
@@ -97,6 +105,7 @@ TEST(Ledger, WhatMayHaveBeenDoneIsNeverDenied) {
   EXPECT_TRUE(perhaps_done(kKeyed, tried(End::gone, 1)));
   EXPECT_FALSE(perhaps_done(kKeyed, tried(End::gone, 0)));
   EXPECT_FALSE(perhaps_done(kWrite, unreachable()));
+  EXPECT_FALSE(perhaps_done(kWrite, refused()));
   EXPECT_FALSE(perhaps_done(kRead, tried(End::gone, 1)));
 
   const auto nothing = words_for_no_connection({Code::unreachable, ""});

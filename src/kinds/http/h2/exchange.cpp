@@ -15,6 +15,7 @@
 #include "kinds/http/session/ledger.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
+#include "kinds/http/wire/grpc.hpp"
 #include "kinds/http/wire/text.hpp"
 
 namespace foreshadow::kinds::http::h2 {
@@ -116,7 +117,9 @@ awaitable<bool> Exchange::read_ahead() {
   const auto enough = std::min<std::size_t>(kReadAheadMax, link_.core.options.h2.stream_window);
   auto deadline = patience();
   std::size_t seen = 0;
-  while (!request_.expects && !stream_.closed() && !stream_.ended() && stream_.body.size() < enough &&
+  // A call of gRPC may wait for an answer before it says more.
+  const bool talks = link_.core.options.upstream_h2.speak != h2client::Speak::http1 && is_grpc(request_.head);
+  while (!talks && !request_.expects && !stream_.closed() && !stream_.ended() && stream_.body.size() < enough &&
          !link_.mux.pressed()) {
     if (stream_.body.size() > seen) deadline = patience();
     seen = stream_.body.size();
@@ -169,6 +172,7 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   cover.begin(*held);
   const auto work = held->work();
   int again = 0;  // through the gate
+  bool resent = false;
   bool in_doubt = false;  // something may have been done, and nobody knows
   const auto connect_timeout = std::min(upstream_timeout(), kConnectMax);
   Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
@@ -177,15 +181,18 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
     auto got = co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
-    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again};
-    if (got) tried.attempt = co_await attempt(held->target(), *got->conn);
-    if (stream_.closed()) tried.attempt.end = End::client_gone;
+    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again, .resent = resent};
+    if (got)
+      tried.attempt =
+          got->call ? co_await attempt(held->target(), *got->call) : co_await attempt(held->target(), *got->conn);
+    if (stream_.closed()) tried.attempt = {End::client_gone, tried.attempt.bytes_sent};
     const auto end = tried.attempt.end;
     if (got && !safe && core.insurer) core.insurer->wrote(link_.client, request_.head, Steady::now());
     if (!got || end != End::answered) {
       tried.moved = has_moved(link_.gate, *held);
       const auto retry = may_retry(claim, tried);
       account_.retried = account_.retried || retry != Retry::no;
+      resent = resent || retry == Retry::at_once;
       idle_age_max = Millis{0};
       if (retry == Retry::at_once) continue;
       const bool client_failed = got && tried.attempt.client_failed();
@@ -196,7 +203,7 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
       else
         end_work(got ? failure_of(end) : proxy::Failure::connect);
       // It need not go on for nobody.
-      if (got) got->conn.reset();
+      if (got) got->drop();
       if (retry == Retry::through_gate) {
         auto pass = co_await enter_again(work);
         if (stream_.closed()) co_return;
@@ -221,7 +228,7 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
       co_return answer(words.status, words.text, words.retry_soon);
     }
     if (cover.counts(answer_.head.status) && co_await cover.ask()) {
-      got->conn.reset();
+      got->drop();
       end_work(proxy::Failure::status_5xx);
       co_return co_await relay_insured(cover);
     }
@@ -229,10 +236,11 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     // Until now it might have had to be sent again.
     if (request_.whole) consumed(request_.body.size());
     if (shadow) begin_to_keep(kept_, core, answer_);
-    const auto relayed = co_await relay(*got->conn, answer_, answer_framing_, cover);
+    const auto relayed = got->call ? co_await relay(*got->call, *held)
+                                   : co_await relay(*got->conn, answer_, answer_framing_, cover);
     const bool cut = relayed.broken || relayed.insured;
     if (!relayed.whole || cut) kept_.drop();
-    const bool late = relayed.insured ? relayed.late : cut && got->conn->timed_out();
+    const bool late = relayed.insured ? relayed.late : cut && got->timed_out();
     if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
     end_work(cut                          ? failure_of(late ? End::timeout : End::cut)
              : answer_.head.status >= 500 ? proxy::Failure::status_5xx
@@ -280,9 +288,7 @@ awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
 }
 
 awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
-  const auto& core = link_.core;
   const bool chunked = request_.framing.kind == BodyKind::chunked;
-  const auto max = core.options.max_body;
   std::size_t total = request_.body.size();
   if (spooling_) spool_ = request_.body;
   consumed(total);
@@ -305,14 +311,7 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
     data.swap(stream_.body);
     total += data.size();
     account_.bytes_in = total;
-    if (max != 0 && total > max) co_return End::too_large;
-    if (spooling_) {
-      spooling_ = total <= core.settings.body_spool_max && core.mirror->has_room(total);
-      if (spooling_)
-        spool_.append(data);
-      else
-        spool_ = {};
-    }
+    if (!keep_for_mirror(data, total)) co_return End::too_large;
     // The same, when our client is so fast that nobody ever waits for it.
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
@@ -335,6 +334,19 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
   co_return std::nullopt;
 }
 
+bool Exchange::keep_for_mirror(std::string_view data, std::size_t total) {
+  const auto& core = link_.core;
+  const auto max = core.options.max_body;
+  if (max != 0 && total > max) return false;
+  if (!spooling_) return true;
+  spooling_ = total <= core.settings.body_spool_max && core.mirror->has_room(total);
+  if (spooling_)
+    spool_.append(data);
+  else
+    spool_ = {};
+  return true;
+}
+
 void Exchange::consumed(std::size_t bytes) {
   if (bytes == 0) return;
   link_.mux.consume(stream_, bytes);
@@ -354,11 +366,22 @@ awaitable<void> Exchange::relay_insured(Cover& cover) {
   cover.finish(relayed.reusable);
 }
 
+void Exchange::answer_head(const ResponseHead& head, const Connection& connection, std::string_view received,
+                           std::string_view length, bool body, bool mark) {
+  account_.status = head.status;
+  if (link_.core.access_log) account_.first_byte_at = Steady::now();
+  const auto path = via(head.fields, received);
+  auto fields = response_fields(head, connection, path, length);
+  const auto cookie = new_cookie(link_.core, link_.gate, link_.client, request_, head);
+  if (!cookie.empty()) fields.emplace_back("set-cookie", cookie);
+  // Names are in lower case here: RFC 9113, section 8.2.1.
+  if (mark) fields.emplace_back("x-foreshadow-insured", kInsuredValue);
+  link_.mux.answer(stream_, head.status, fields, body);
+}
+
 awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answer, const Framing& framing,
                                              Cover& cover) {
   const auto& head = answer.head;
-  account_.status = head.status;
-  if (link_.core.access_log) account_.first_byte_at = Steady::now();
   account_.insured = cover.served();
   const auto connection = read_connection(head.fields);
   // The answer to HEAD, or 304: Content-Length tells of a body that is not sent.
@@ -368,14 +391,8 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answe
   else if (const auto* told = find_field(head.fields, "content-length");
            told && framing.kind == BodyKind::none && head.status != 204)
     length = told->value;
-  const auto path = via(head.fields, "1.1");
   auto& mux = link_.mux;
-  auto fields = response_fields(head, connection, path, length);
-  const auto cookie = new_cookie(link_.core, link_.gate, link_.client, request_, head);
-  if (!cookie.empty()) fields.emplace_back("set-cookie", cookie);
-  // Names are in lower case here: RFC 9113, section 8.2.1.
-  if (cover.marks()) fields.emplace_back("x-foreshadow-insured", kInsuredValue);
-  mux.answer(stream_, head.status, fields, !framing.empty());
+  answer_head(head, connection, "1.1", length, !framing.empty(), cover.marks());
 
   InsuredBody body(upstream, framing, cover.watch(answer, framing) ? &cover : nullptr, upstream_timeout());
   std::optional<BodyReader::State> state = body.ready();
@@ -433,6 +450,15 @@ void Exchange::answer(int status, std::string_view text, bool retry_soon) {
   std::string body(text);
   body += '\n';
   const auto date = date_now();
+  if (is_grpc(request_.head)) {
+    account_.answer_ourselves(status, 0);
+    const auto code = std::to_string(grpc_status(status, retry_soon));
+    const auto message = grpc_message(text);
+    link_.mux.answer_whole(
+        stream_, 200,
+        {{"date", date}, {"content-type", "application/grpc"}, {"grpc-status", code}, {"grpc-message", message}}, {});
+    return link_.write_soon();
+  }
   const auto length = std::to_string(body.size());
   FieldList fields{{"date", date}, {"content-type", "text/plain; charset=utf-8"}, {"content-length", length}};
   if (retry_soon) fields.emplace_back("retry-after", "1");

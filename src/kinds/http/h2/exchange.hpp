@@ -1,6 +1,6 @@
-// One request of an HTTP/2 connection: from its header section through the gate to an instance, over HTTP/1.1, and
-// back. Holds of the answer no more than what one read of the instance's connection brought: the next read waits until
-// the client has taken that.
+// One request of an HTTP/2 connection: from its header section through the gate to an instance and back. Of an answer
+// over HTTP/1.1 it holds no more than what one read of the instance's connection brought: the next read waits until the
+// client has taken that. Over HTTP/2 each direction has its window, and neither waits for the other.
 #pragma once
 
 #include <boost/asio/cancellation_signal.hpp>
@@ -9,11 +9,12 @@
 #include "kinds/http/h2/link.hpp"
 #include "kinds/http/session/body.hpp"
 #include "kinds/http/session/cover.hpp"
+#include "kinds/http/session/over_h2.hpp"
 #include "kinds/http/session/request.hpp"
 
 namespace foreshadow::kinds::http::h2 {
 
-class Exchange final : private StreamOwner, private InterimSink {
+class Exchange final : private StreamOwner, private Uploader {
  public:
   // `stream`: fresh from the mux; given back when this ends.
   Exchange(Link& link, Stream& stream, boost::asio::any_io_executor executor);
@@ -60,6 +61,19 @@ class Exchange final : private StreamOwner, private InterimSink {
   awaitable<void> relay_insured(Cover& cover);
   // A new pass for what may be sent again; it may have to wait. An error is the gate's.
   awaitable<Result<proxy::Pass>> enter_again(proxy::Work work);
+  // Sends the answer's head to the client; `body`: more follows; `mark`: it is insured.
+  void answer_head(const ResponseHead& head, const Connection& connection, std::string_view received,
+                   std::string_view length, bool body, bool mark);
+  // The same for an instance that speaks HTTP/2 (session/over_h2.hpp).
+  awaitable<Attempt> attempt(const Instance& target, h2client::Call& call);
+  awaitable<Relayed> relay(h2client::Call& call, const proxy::Pass& pass);
+  // Ends a call of gRPC that lasts, in its own manner: its client is to call again.
+  Relayed move_on(h2client::Call& call);
+  std::optional<End> push(h2client::Call& call, bool& hungry) override;
+  awaitable<std::optional<End>> wait(h2client::Call& call, bool hungry, Steady::time_point deadline) override;
+  awaitable<bool> invite() override;
+  // So much of a streamed body for the mirror, if it has room; `total`: with all before. False: the body is too long.
+  bool keep_for_mirror(std::string_view data, std::size_t total);
   // All that was offered is on its way. False: the stream is over, or its client does not take it.
   awaitable<bool> taken();
   void mirror(std::shared_ptr<const Instance> to, int primary_status);
@@ -78,6 +92,8 @@ class Exchange final : private StreamOwner, private InterimSink {
   bool spooling_ = false;
   Spool kept_;              // the answer, while it goes to the client, to be compared with the shadow's
   bool sent_whole_ = true;  // the instance was sent all of the body
+  std::string lent_;        // to a call, of the body
+  std::size_t sent_ = 0;    // to a call, of the body
 };
 
 }  // namespace foreshadow::kinds::http::h2

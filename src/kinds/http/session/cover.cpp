@@ -77,7 +77,7 @@ awaitable<bool> Cover::send(std::string_view more_fields) {
   out.append(request_.body).append(tail);
   Unheard unheard;
   for (Millis idle_age_max = kIdleAgeMax;; idle_age_max = Millis{0}) {
-    auto got = co_await core_.insurer->pool().get(shadow_, std::min(until(deadline), kConnectMax), idle_age_max);
+    auto got = co_await core_.insurer->pool().get(shadow_, std::min(until(deadline), kConnectMax), idle_age_max, true);
     if (!got || is_gone()) co_return false;
     auto& conn = *got->conn;
     conn.watch().arm(until(deadline));

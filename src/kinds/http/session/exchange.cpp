@@ -12,6 +12,7 @@
 #include "kinds/http/session/ledger.hpp"
 #include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
+#include "kinds/http/session/upload.hpp"
 #include "kinds/http/wire/upgrade.hpp"
 
 namespace foreshadow::kinds::http {
@@ -68,15 +69,19 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   cover.begin(*held);
   const auto work = held->work();
   int again = 0;  // through the gate
+  bool resent = false;
   bool in_doubt = false;  // something may have been done, and nobody knows
   const auto connect_timeout = std::min(upstream_timeout(request), kConnectMax);
   // A method that is safe may be sent twice, but not an offer to become something else: that never meets a connection
   // that may just be closing, and so is never sent again.
   Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
+  Upload upload(*this, request, body);
   for (;;) {
-    auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max);
-    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again};
-    if (got) tried.attempt = co_await attempt(request, body, held->target(), *got->conn);
+    auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max, switches);
+    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again, .resent = resent};
+    if (got)
+      tried.attempt = got->call ? co_await attempt_over_h2(request, upload, held->target(), *got->call)
+                                : co_await attempt(request, body, held->target(), *got->conn);
     const auto end = tried.attempt.end;
     if (got && end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
     if (got && !safe && core_->insurer) core_->insurer->wrote(arrival_, request.head, Steady::now());
@@ -84,6 +89,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       tried.moved = has_moved(gate_, *held);
       const auto retry = may_retry(claim, tried);
       account_.retried = account_.retried || retry != Retry::no;
+      resent = resent || retry == Retry::at_once;
       idle_age_max = Millis{0};
       if (retry == Retry::at_once) continue;
       const bool client_failed = got && tried.attempt.client_failed();
@@ -96,7 +102,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       else
         end_work(got ? failure_of(end) : proxy::Failure::connect);
       // It need not go on for nobody.
-      if (got) got->conn.reset();
+      if (got) got->drop();
       if (retry == Retry::through_gate) {
         auto pass = co_await enter_again(request, work);
         if (!pass) {
@@ -120,16 +126,17 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     }
     unread_body_ = !request.whole && !body.complete();
     if (cover.counts(answer_.head.status) && co_await cover.ask()) {
-      got->conn.reset();
+      got->drop();
       end_work(proxy::Failure::status_5xx);
       co_return co_await relay_insured(request, cover);
     }
     if (shadow) begin_to_keep(kept_, *core_, answer_);
-    const auto relayed = co_await relay(request, *got->conn, answer_, answer_framing_, cover);
+    const auto relayed = got->call ? co_await relay_over_h2(request, upload, *got->call)
+                                   : co_await relay(request, *got->conn, answer_, answer_framing_, cover);
     const bool cut = relayed.broken || relayed.insured;
     if (!relayed.whole || cut) kept_.drop();
     if (!relayed.whole && !cut) choice.forget();
-    const bool late = relayed.insured ? relayed.late : cut && got->conn->timed_out();
+    const bool late = relayed.insured ? relayed.late : cut && got->timed_out();
     if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
     end_work(cut                          ? failure_of(late ? End::timeout : End::cut)
              : answer_.head.status >= 500 ? proxy::Failure::status_5xx
@@ -177,7 +184,6 @@ awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const In
 
 awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& body, Conn& upstream) {
   const bool chunked = request.framing.kind == BodyKind::chunked;
-  const auto max = core_->options.max_body;
   std::size_t total = request.body.size();
   BodyPace pace(core_->options.clients.body_bytes_per_s_min, core_->settings.idle_timeout);
   if (spooling_) spool_ = request.body;
@@ -198,14 +204,7 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
     const auto data = body.data();
     total += data.size();
     account_.bytes_in = total;
-    if (max != 0 && total > max) co_return End::too_large;
-    if (spooling_) {
-      spooling_ = total <= core_->settings.body_spool_max && core_->mirror->has_room(total);
-      if (spooling_)
-        spool_.append(data);
-      else
-        spool_ = {};
-    }
+    if (!keep_for_mirror(data, total)) co_return End::too_large;
     // The same, when our client is so fast that nobody ever waits for it.
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
@@ -223,6 +222,18 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
   co_return std::nullopt;
 }
 
+bool Session::keep_for_mirror(std::string_view data, std::size_t total) {
+  const auto max = core_->options.max_body;
+  if (max != 0 && total > max) return false;
+  if (!spooling_) return true;
+  spooling_ = total <= core_->settings.body_spool_max && core_->mirror->has_room(total);
+  if (spooling_)
+    spool_.append(data);
+  else
+    spool_ = {};
+  return true;
+}
+
 awaitable<bool> Session::interim(const Answer& answer) {
   out_.clear();
   append_interim(out_, answer.head, read_connection(answer.head.fields));
@@ -236,21 +247,16 @@ awaitable<bool> Session::relay_insured(const Request& request, Cover& cover) {
   co_return relayed.keep;
 }
 
-awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream, const Answer& answer,
-                                           const Framing& framing, Cover& cover) {
-  const auto& head = answer.head;
+Framing Session::compose_head(const Request& request, const ResponseHead& head, const Framing& framing,
+                              const Connection& connection, std::string_view received, bool& keep) {
   account_.status = head.status;
   if (core_->access_log) account_.first_byte_at = Steady::now();
-  account_.insured = cover.served();
-  const auto connection = read_connection(head.fields);
   auto to_client = framing;
   // An answer of unknown length: in chunks to who knows them, else to the end of the connection.
   if (framing.kind == BodyKind::chunked || framing.kind == BodyKind::until_close)
     to_client.kind = request.head.minor >= 1 ? BodyKind::chunked : BodyKind::until_close;
-  const bool chunked = to_client.kind == BodyKind::chunked;
-  Relayed relayed;
-  relayed.keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
-                 !unread_body_ && !is_last();
+  keep = persistent(request.connection, request.head.minor) && to_client.kind != BodyKind::until_close &&
+         !unread_body_ && !is_last();
   const auto cookie = new_cookie(*core_, gate_, arrival_, request, head);
   // Which protocol it must be is all there is to a 426.
   const auto asked_for = head.status == 426 ? named_protocols(head, connection) : std::string{};
@@ -258,10 +264,22 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   append_response(out_, head, connection,
                   {.framing = to_client,
                    .keep_length = framing.kind == BodyKind::none && head.status != 204,
-                   .close = !relayed.keep,
+                   .close = !keep,
                    .set_cookie = cookie,
+                   .received = received,
                    .client_minor = request.head.minor,
                    .upgrade = asked_for});
+  return to_client;
+}
+
+awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream, const Answer& answer,
+                                           const Framing& framing, Cover& cover) {
+  const auto& head = answer.head;
+  account_.insured = cover.served();
+  const auto connection = read_connection(head.fields);
+  Relayed relayed;
+  const bool chunked =
+      compose_head(request, head, framing, connection, "1.1", relayed.keep).kind == BodyKind::chunked;
   if (cover.marks()) insert_mark(out_);
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.

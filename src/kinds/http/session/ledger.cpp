@@ -9,7 +9,7 @@ namespace {
 constexpr int kAgainMax = 3;
 
 bool is_unsent(const Tried& tried) {
-  return !tried.connected || (tried.attempt.end == End::gone && tried.attempt.bytes_sent == 0);
+  return !tried.connected || tried.attempt.refused || (tried.attempt.end == End::gone && tried.attempt.bytes_sent == 0);
 }
 }  // namespace
 
@@ -17,6 +17,8 @@ Retry may_retry(const Claim& claim, const Tried& tried) {
   const bool unsent = is_unsent(tried);
   const bool silent = tried.connected && tried.attempt.end == End::gone;
   const bool repeatable = claim.whole && !claim.upgrade;
+  // It said so, or its connection did: another one, or a moment later, may be better.
+  if (tried.connected && tried.attempt.refused && repeatable && !tried.resent) return Retry::at_once;
   if (silent && tried.reused && (unsent || (claim.safe && repeatable))) return Retry::at_once;
   if (tried.again >= kAgainMax) return Retry::no;
   // Where nothing has changed, an instance that cannot be reached will not be a moment later.

@@ -104,8 +104,13 @@ awaitable<proxy::MirrorResult> Mirror::send(const MirrorJob& job, Reply& reply) 
       sent = Sent::failed;
       break;
     }
-    got->conn->watch().arm(left());
     reply = {};
+    if (got->call) {
+      sent = co_await exchange(*got->call, job, reply, left());
+      if (sent != Sent::stale) break;
+      continue;
+    }
+    got->conn->watch().arm(left());
     sent = co_await exchange(*got->conn, job, reply);
     if (reply.reusable) pool_->put(*job.to, std::move(got->conn));
     if (sent != Sent::stale || !got->reused) break;

@@ -64,6 +64,7 @@ class Mirror : public std::enable_shared_from_this<Mirror> {
   awaitable<proxy::MirrorResult> send(const MirrorJob& job, Reply& reply);
   enum class Sent { done, stale, failed };
   awaitable<Sent> exchange(Conn& conn, const MirrorJob& job, Reply& reply);
+  awaitable<Sent> exchange(h2client::Call& call, const MirrorJob& job, Reply& reply, Millis within);
   bool comes_twice(const MirrorJob& job);
   void tell(MirrorJob job, proxy::MirrorResult result, AnswerCopy shadow, std::optional<AnswerCopy> again);
 

@@ -28,7 +28,12 @@ Pool::Pool(asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, s
       idle_max_(idle_max),
       tls_(std::move(tls)),
       complaints_(tls_.resource),
-      sweeper_(executor) {}
+      sweeper_(executor) {
+  const bool secure = tls_.credentials && tls_.credentials->client();
+  const bool agreed = tls_.h2.speak == h2client::Speak::automatic && secure;
+  if (tls_.h2.speak == h2client::Speak::h2 || agreed)
+    links_ = std::make_shared<h2client::Links>(executor, watchdog_, tls_.h2, tls_.head_bytes_max, tls_.write_timeout);
+}
 
 std::string Pool::server_name_of(const Instance& instance) const {
   if (!tls_.credentials || !tls_.credentials->client()) return {};
@@ -42,7 +47,24 @@ Pool::Shelf& Pool::shelf(const Instance& instance) {
   return shelves_.emplace_back(instance.endpoint, name, std::vector<Idle>{});
 }
 
-awaitable<Result<Pool::Got>> Pool::get(const Instance& instance, Millis connect_timeout, Millis idle_age_max) {
+awaitable<Result<h2client::Links::Got>> Pool::get_over_h2(const Instance& instance, Millis timeout) {
+  const auto connect = [self = shared_from_this()](const Instance& to, Millis within) {
+    return self->connect(to, within, false);
+  };
+  auto got = co_await links_->get(instance, {instance.endpoint, server_name_of(instance)}, timeout, connect);
+  // Its connection refused to become one of HTTP/2's: worth a word, as what TLS says to its failures is.
+  if (!got && got.error().code == Code::unreachable) complaints_.tell(instance.id + ": " + got.error().what);
+  co_return got;
+}
+
+awaitable<Result<Pool::Got>> Pool::get(const Instance& instance, Millis connect_timeout, Millis idle_age_max,
+                                       bool http1) {
+  if (links_ && !http1) {
+    FS_CO_TRY(got, co_await get_over_h2(instance, connect_timeout));
+    // Who wants none that was used before has tried one: a connection that is shared has always been used by somebody.
+    const bool reused = got.reused && idle_age_max > Millis{0};
+    if (got.call || got.conn) co_return Got{std::move(got.conn), reused, std::move(got.call)};
+  }
   auto& idle = shelf(instance).idle;
   const auto oldest = Watch::Steady::now() - idle_age_max;
   while (idle_age_max > Millis{0} && !idle.empty() && idle.back().since >= oldest) {
@@ -50,11 +72,11 @@ awaitable<Result<Pool::Got>> Pool::get(const Instance& instance, Millis connect_
     idle.pop_back();
     if (conn->quiet()) co_return Got{std::move(conn), true};
   }
-  FS_CO_TRY(fresh, co_await connect(instance, connect_timeout));
+  FS_CO_TRY(fresh, co_await connect(instance, connect_timeout, true));
   co_return Got{std::move(fresh), false};
 }
 
-awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Instance& instance, Millis timeout) {
+awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Instance& instance, Millis timeout, bool http1) {
   const auto endpoint = instance.endpoint;
   error_code error;
   std::vector<tcp::endpoint> addresses;
@@ -87,7 +109,10 @@ awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Instance& instance,
   conn->socket().set_option(tcp::no_delay(true), ignored);
   if (tls_.credentials && tls_.credentials->client()) {
     const auto name = server_name_of(instance);
-    auto tls = tls_.credentials->client()->connect(name, endpoint.text());
+    // Both protocols are only offered where either is welcome.
+    const std::vector<std::string> alpn =
+        http1 && links_ ? std::vector<std::string>{"http/1.1"} : std::vector<std::string>{};
+    auto tls = tls_.credentials->client()->connect(name, endpoint.text(), alpn);
     if (!tls) co_return fail(Code::refused, fmt::format("{}: '{}' is not a server name", instance.id, name));
     const auto secured = co_await conn->secure(std::move(tls));
     if (conn->timed_out()) co_return fail(Code::timeout, fmt::format("{}: no TLS handshake in time", endpoint.text()));

@@ -39,6 +39,7 @@ Words words_for(const Attempt& attempt, bool safe) {
       return {504, safe ? "the service did not answer in time"
                         : "the service did not answer in time; whether it did the work is not known"};
     case End::gone:
+      if (attempt.refused) return {503, "the service did not take the request; nothing was done", true};
       if (attempt.bytes_sent == 0) return {503, "the service closed the connection; nothing was sent to it", true};
       [[fallthrough]];
     case End::cut:

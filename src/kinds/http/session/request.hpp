@@ -61,6 +61,8 @@ enum class End {
 struct Attempt {
   End end = End::gone;
   std::size_t bytes_sent = 0;
+  // It says so itself, or was never sent it: the instance provably did nothing (RFC 9113, section 8.7).
+  bool refused = false;
   bool client_failed() const { return end == End::client_gone || end == End::client_bad || end == End::too_large; }
 };
 

@@ -63,7 +63,8 @@ awaitable<bool> Session::serve_one() {
   if (!request.framing.empty() && !request.expects && !co_await read_ahead(request, body)) co_return false;
 
   // An offer may be ignored, and one that comes with more than we keep is: what follows it would have to wait for it.
-  if (!request.whole) request.upgrade.clear();
+  // HTTP/2 knows no such offers.
+  if (!request.whole || core_->options.upstream_h2.speak == h2client::Speak::h2) request.upgrade.clear();
 
   request.received_at = Watch::Steady::now();
   identify(request.identity, request.head, request.connection, core_->identity, core_->random);

@@ -11,6 +11,7 @@
 #include "kinds/http/session/arrival.hpp"
 #include "kinds/http/session/body.hpp"
 #include "kinds/http/session/cover.hpp"
+#include "kinds/http/session/over_h2.hpp"
 #include "kinds/http/session/request.hpp"
 
 namespace foreshadow::kinds::http {
@@ -60,6 +61,16 @@ class Session : private InterimSink {
                            Cover& cover);
   // Streams the shadow's.
   awaitable<bool> relay_insured(const Request& request, Cover& cover);
+  // The same for an instance that speaks HTTP/2, which may get more of the body while it answers (over_h2.hpp).
+  class Upload;
+  awaitable<Attempt> attempt_over_h2(Request& request, Upload& upload, const Instance& target, h2client::Call& call);
+  awaitable<Relayed> relay_over_h2(const Request& request, Upload& upload, h2client::Call& call);
+  // Puts the answer's head into out_, as it goes to the client; how its body will be framed. Decides whether to `keep`
+  // the client's connection.
+  Framing compose_head(const Request& request, const ResponseHead& head, const Framing& framing,
+                       const Connection& connection, std::string_view received, bool& keep);
+  // So much of a streamed body for the mirror, if it has room; `total`: with all before. False: the body is too long.
+  bool keep_for_mirror(std::string_view data, std::size_t total);
   // Offers a copy of the request to the mirror.
   void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
 

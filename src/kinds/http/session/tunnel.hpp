@@ -11,14 +11,14 @@
 
 #include "base/time.hpp"
 #include "kinds/http/session/conn.hpp"
+#include "kinds/http/session/lasting.hpp"
 #include "kinds/http/wire/websocket.hpp"
 
 namespace foreshadow::kinds::http {
 
 // Lives on the gateway's thread.
-class Tunnel {
+class Tunnel final : public Lasting {
  public:
-  using Steady = Watch::Steady;
   enum class End {
     none,      // still going
     finished,  // both sides have ended their sending
@@ -40,12 +40,12 @@ class Tunnel {
 
   // The client is to go elsewhere, within this time; `code` is what a Close frame says. Asked again, the first code and
   // the sooner end stand.
-  void leave(std::uint16_t code, Millis within);
-  bool leaving() const { return code_ != 0; }
+  void leave(std::uint16_t code, Millis within) override;
+  bool leaving() const override { return code_ != 0; }
   // run() returns soon. The first reason stands.
   void end(End why);
   // Ends it if it is past its time, was silent for so long, or a side that nobody reads from at the moment was reset.
-  void look(Steady::time_point now, Millis idle_timeout);
+  void look(Steady::time_point now, Millis idle_timeout) override;
 
  private:
   awaitable<void> carry_up();

@@ -19,7 +19,7 @@ bool is(const Instance& one, const Instance& other) { return one.id == other.id 
 
 }  // namespace
 
-Tunnels::Entry::Entry(std::shared_ptr<Tunnels> tunnels, Tunnel& tunnel, proxy::Gate& gate, const proxy::Pass& pass,
+Tunnels::Entry::Entry(std::shared_ptr<Tunnels> tunnels, Lasting& tunnel, proxy::Gate& gate, const proxy::Pass& pass,
                       std::uint64_t sticky)
     : tunnels_(std::move(tunnels)),
       tunnel_(tunnel),

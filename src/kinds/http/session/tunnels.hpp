@@ -1,5 +1,5 @@
-// Who is connected through tunnels of one listener, and who must go. One timer looks at all of them every few
-// milliseconds: a tunnel costs no timer of its own.
+// Who is connected through tunnels of one listener, or has a call of gRPC that lasts, and who must go. One timer looks
+// at all of them every few milliseconds: none costs a timer of its own.
 //
 // A tunnel stays on the side where it began; it is moved by ending it, and its client connects again. At a hold all
 // are seen out at once, for until then the hold is not complete; if they are to stay, they break it at the end of its
@@ -39,7 +39,7 @@ class Tunnels : public std::enable_shared_from_this<Tunnels> {
   // A tunnel is known while this lives. Tunnel, gate and pass outlive it.
   class Entry {
    public:
-    Entry(std::shared_ptr<Tunnels> tunnels, Tunnel& tunnel, proxy::Gate& gate, const proxy::Pass& pass,
+    Entry(std::shared_ptr<Tunnels> tunnels, Lasting& tunnel, proxy::Gate& gate, const proxy::Pass& pass,
           std::uint64_t sticky);
     ~Entry() { tunnels_->entries_.erase(at_); }
     Entry(const Entry&) = delete;
@@ -50,7 +50,7 @@ class Tunnels : public std::enable_shared_from_this<Tunnels> {
     bool is_stray() const;
     void mark_if_unmovable();
     std::shared_ptr<Tunnels> tunnels_;
-    Tunnel& tunnel_;
+    Lasting& tunnel_;
     proxy::Gate& gate_;
     const proxy::Pass& pass_;
     const std::uint64_t sticky_;

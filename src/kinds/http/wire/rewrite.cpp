@@ -162,7 +162,7 @@ void append_response(std::string& out, const ResponseHead& head, const Connectio
                      const ResponseRewrite& rewrite) {
   append_status_line(out, head);
   append_end_to_end(out, head.fields, connection);
-  append_field(out, "Via", via(head.fields, "1.1"));
+  append_field(out, "Via", via(head.fields, rewrite.received));
   if (!rewrite.set_cookie.empty()) append_field(out, "Set-Cookie", rewrite.set_cookie);
   if (rewrite.keep_length) {
     if (const auto* length = find_field(head.fields, "content-length"))

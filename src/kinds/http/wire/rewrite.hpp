@@ -51,7 +51,8 @@ struct ResponseRewrite {
   Framing framing;
   bool keep_length = false;  // the answer to HEAD, or 304: Content-Length tells of a body that is not sent
   bool close = false;
-  std::string_view set_cookie;  // one more Set-Cookie; empty: none
+  std::string_view set_cookie;        // one more Set-Cookie; empty: none
+  std::string_view received = "1.1";  // the version of HTTP that it came by
   int client_minor = 1;
   std::string_view upgrade;  // protocols that it switches to, or asks for (426), as a list
 };
