@@ -38,6 +38,8 @@ struct ClientLimitsTest : Rig {
 TEST_F(ClientLimitsTest, AnAddressKeepsOnlyItselfOut) {
   listener().options["client_connections_max"] = "20";
   listener().connections_max = 30;
+  // On a machine that hardly has time for us, either, nobody is to end for being slow.
+  listener().header_timeout = listener().idle_timeout = kPatient * 60;
   start();
   std::vector<Stream> attackers;
   for (int i = 0; i < 20; ++i) {
@@ -55,7 +57,7 @@ TEST_F(ClientLimitsTest, AnAddressKeepsOnlyItselfOut) {
   const auto began = Steady::now();
   normal.send(kGet);
   EXPECT_EQ(read_message(normal)->status(), 200);
-  EXPECT_LT(Steady::now() - began, std::chrono::seconds(5));
+  EXPECT_LT(Steady::now() - began, kPatient);
   attackers.pop_back();
   ASSERT_TRUE(eventually([&] {
     auto again = connect_from("127.0.0.2");
