@@ -221,6 +221,30 @@ TEST_F(Insuring, NoMoreAreAskedForAtATimeThanAllowed) {
   expect_insured(read_message(first), "late");
 }
 
+TEST_F(Insuring, WhoDrainsThePrimaryDoesNotWaitForTheShadow) {
+  start_insured();
+  const auto before = a.count();
+  a.handle([this](const Message&, Stream&) {
+    a.stall();
+    return Backend::Reply{status(503, "own")};
+  });
+  auto client = connect();
+  ASSERT_TRUE(client.send("GET /x HTTP/1.1\r\nHost: shop\r\n\r\n"));
+  ASSERT_TRUE(eventually([&] { return a.count() == before + 1; }));
+  std::thread holder([&] {
+    const auto ack = hold(1);
+    EXPECT_TRUE(ack) << ack.error().what;
+  });
+  ASSERT_TRUE(eventually([&] { return report().hold != HoldState::open; }));
+  a.release();
+  const auto answer = read_message(client);
+  holder.join();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "own");
+  EXPECT_EQ(insurance(), InsuranceStats{});
+  ASSERT_TRUE(release(1));
+}
+
 TEST_F(Insuring, OverHttp2Too) {
   start_insured();
   primary_drops();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "kinds/http/session/body.hpp"
 #include "kinds/http/session/insurer.hpp"
@@ -37,20 +38,21 @@ class Cover {
   // ask() was true.
   bool served() const { return served_; }
   // The shadow was asked at all: it needs no copy any more.
-  bool asked() const { return asked_; }
+  bool asked() const { return help_ != nullptr; }
   bool marks() const { return served_ && terms_->mark; }
-  Conn& conn() { return *conn_; }
-  const Answer& answer() const { return answer_; }
-  const Framing& framing() const { return framing_; }
+  // After ask() or complete() was true.
+  Conn& conn() { return *help_->conn; }
+  const Answer& answer() const { return help_->answer; }
+  const Framing& framing() const { return help_->framing; }
 
   // The instance has begun with this answer. True: if it cuts it, complete() may be asked.
   bool watch(const Answer& answer, const Framing& framing);
-  CutAnswer& cut() { return cut_; }
+  CutAnswer& cut() { return *cut_; }
   // Asks the shadow for what is missing. True: reader() has handed out so much of the same answer, and what it handed
   // out beyond that is rest().
   awaitable<bool> complete();
-  BodyReader& reader() { return *reader_; }
-  std::string_view rest() const { return rest_; }
+  BodyReader& reader() { return *help_->reader; }
+  std::string_view rest() const { return help_->rest; }
 
   // The shadow's answer was read to its end: `reusable`: its connection is fit for another request.
   void finish(bool reusable);
@@ -70,16 +72,21 @@ class Cover {
   std::function<bool()> gone_;
   const InsuranceOptions* terms_ = nullptr;  // null: not insured
   InstanceId failed_;
-  bool asked_ = false;
   bool served_ = false;
-  CutAnswer cut_;
-  std::optional<Insurer::Asking> asking_;
-  Instance shadow_;
-  std::unique_ptr<Conn> conn_;
-  Answer answer_;
-  Framing framing_;
-  std::optional<BodyReader> reader_;
-  std::string_view rest_;
+  std::optional<CutAnswer> cut_;
+  // Once for each request, and only where it comes to that.
+  struct Help {
+    Help(Insurer& insurer, std::size_t segment, Instance instance)
+        : asking(std::in_place, insurer, segment), shadow(std::move(instance)) {}
+    std::optional<Insurer::Asking> asking;
+    Instance shadow;
+    std::unique_ptr<Conn> conn;
+    Answer answer;
+    Framing framing;
+    std::optional<BodyReader> reader;
+    std::string_view rest;
+  };
+  std::unique_ptr<Help> help_;  // null: the shadow was not asked
 };
 
 }  // namespace foreshadow::kinds::http
