@@ -4,7 +4,7 @@ import contextlib
 import time
 
 import summary
-from handovers import handovers
+from handovers import handovers, kills
 from traffic import IdleConnections
 
 CPU = ("cpu_us_per_request", "CPU us/request", 1)
@@ -16,6 +16,7 @@ MEMORY = (("rss_bytes_per_connection", "RSS B/connection", 0), ("pss_bytes_per_c
 HANDOVER = (("handovers", "handovers", 0), ("answered", "answered", 0), FAILED, ("p50_ms", "p50 ms", 3),
             ("p99_ms_without", "p99 ms without", 3), ("p99_ms", "p99 ms", 3), ("added_p99_ms", "added", 3),
             ("p999_ms", "p99.9 ms", 3), ("longest_ms", "longest ms", 1))
+KILLS = (("kills", "kills", 0), ("answered", "answered", 0), FAILED, *LATENCY, ("longest_ms", "longest ms", 1))
 # A client between two requests is not idle yet; proxies may part with what they kept for it later.
 IDLE_FOR_S = 5
 SETTLED_WITHIN_S = 2.0
@@ -127,4 +128,5 @@ CASES = {
     "stalled_mirror": ("100 % mirrored to a shadow that accepts and never answers", stalled_mirror, SPEED),
     "idle_connections": ("memory of idle keep-alive connections", idle_connections, MEMORY),
     "handovers": ("a handover every 2 s, 2000 requests/s in an open loop, one in five a write", handovers, HANDOVER),
+    "kills": ("the same load, the primary killed at random moments", kills, KILLS),
 }

@@ -6,10 +6,12 @@ each, written before a write is answered, which outlives them.
 
 import collections
 import contextlib
+import random
 import threading
 import time
 
 import summary
+from ours import Foreshadow
 from parts import RpcError, instance, rpc
 from traffic import run_load, start_service
 
@@ -17,6 +19,9 @@ EVERY_S = 2.0
 RATE = 2000
 WRITE_SHARE = 0.2
 BASELINE_MAX_S = 30
+# Of the primary, and until its death is known; the seed is fixed.
+LIFE_S = (0.5, 3.0)
+UNNOTICED_S = (0.0, 0.3)
 HOLD = {"lease": 3000, "budget": 500, "park_max": 5000, "attempts_max": 5, "retry_after": 1000}
 
 
@@ -47,6 +52,11 @@ class Controller:
         self._epoch += 1
         self._version = 1
         self.current, self.other = self.other, self.current
+        self._apply()
+
+    def replace_other(self, other):
+        self._version += 1
+        self.other = other
         self._apply()
 
     def _apply(self):
@@ -127,4 +137,62 @@ def handovers(name, bench):
     fields["failed"] += quiet["failed"] + ledger["lost"] + ledger["doubled"] + ledger["done_although_refused"]
     return [{"case": name, "peer": peer.name, **fields, "handovers": moved[True], "released": moved[False],
              "p99_ms_without": quiet["p99_ms"], "added_p99_ms": load["p99_ms"] - quiet["p99_ms"], "longest_ms": load["max_ms"],
+             "answered": load["answered"], "writes": ledger}]
+
+
+class Services:
+    """One after the other in the place of those that were killed, each with the ledger of its side."""
+
+    def __init__(self, bench, name):
+        self._bench, self._name = bench, name
+        self._started = 0
+        self.processes = {}
+
+    def ledger(self, side):
+        return self._bench.stage.dir / f"{self._name}-{side}.ledger"
+
+    def start(self, side):
+        self._started += 1
+        process, port = start_service(self._bench, f"{self._name}-{side}", self._bench.seats.backend,
+                                      ["--ledger", self.ledger(side)])
+        self.processes[side] = process
+        return instance(side if self._started <= 2 else f"{side}-{self._started}", port)
+
+
+def kills(name, bench):
+    """SIGKILL for the primary at random moments; the other one takes its place a little later, a new one that one's."""
+    peer = Foreshadow(bench.build, ", breaker: {wait: 5s, open_time: 20ms, max_open_time: 200ms}")
+    services = Services(bench, name)
+    sides = ["primary", "spare"]
+    primary, spare = (services.start(side) for side in sides)
+    told = bench.stage.dir / f"{name}.writes"
+    running = peer.start(bench, name, primary["endpoint"]["port"])
+    controller = Controller(peer.control_socket(bench.stage.dir / name), primary, spare)
+    chance = random.Random(1)
+    killed = 0
+
+    def lead(stop):
+        nonlocal killed
+        while not stop.wait(chance.uniform(*LIFE_S)):
+            process = services.processes[sides[0]]
+            process.kill()
+            process.wait()
+            killed += 1
+            # Whoever is told to stop now leaves nothing half done behind.
+            time.sleep(chance.uniform(*UNNOTICED_S))
+            sides.reverse()
+            controller.move()
+            controller.replace_other(services.start(sides[1]))
+
+    try:
+        began = running.cpu_s()
+        with _in_background(lead):
+            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=RATE, writes=(WRITE_SHARE, told))
+        fields = summary.round_of(load, [after - before for before, after in zip(began, running.cpu_s())])
+    finally:
+        bench.stage.stop(running.process)
+    ledger = check_ledgers(told.read_text(), [services.ledger(side).read_text() for side in sides])
+    # A write that was on its way to the one that was killed is answered honestly: it is not known. That is no failure.
+    fields["failed"] += ledger["lost"] + ledger["doubled"] + ledger["done_although_refused"] - ledger["unknown"]
+    return [{"case": name, "peer": peer.name, **fields, "kills": killed, "longest_ms": load["max_ms"],
              "answered": load["answered"], "writes": ledger}]

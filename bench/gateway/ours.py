@@ -17,7 +17,7 @@ resources:
     gateways: [edge]
     primary: {{id: primary, address: "127.0.0.1:{backend}"}}
     segments: [{{name: all}}]
-    listener: {{connections_max: {connections_max}, idle_timeout: 5m}}
+    listener: {{connections_max: {connections_max}, idle_timeout: 5m{listener}}}
     options: {{mirror_timeout: {mirror_timeout}, mirror_trial: false}}  # every request, as the peers mirror them
 """
 
@@ -25,13 +25,15 @@ resources:
 class Foreshadow(Peer):
     name = "foreshadow"
 
-    def __init__(self, build):
+    def __init__(self, build, listener=""):
         self.binary = build / "bin/foreshadow"
+        # More keys of `listener`, each behind a comma.
+        self.listener = listener
 
     def argv(self, directory, port, backend, shadow):
         config = directory / "foreshadow.yaml"
         config.write_text(CONFIG.format(directory=directory, port=port, backend=backend, mirror_timeout=MIRROR_TIMEOUT,
-                                        connections_max=CONNECTIONS_MAX))
+                                        connections_max=CONNECTIONS_MAX, listener=self.listener))
         return [self.binary, "gateway", "-c", config, "--name", "edge"]
 
     def version(self):

@@ -77,8 +77,8 @@ def remarks(rows):
         if "rate" in row and row["peer"] == "foreshadow":
             lines.append(f"{row['rate']} requests/s were due")
         if "writes" in row:
-            lines.append(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row["writes"].items()) + " writes; "
-                         f"{row['released']} holds released again")
+            lines.append(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row["writes"].items()) + " writes"
+                         + (f"; {row['released']} holds released again" if "released" in row else ""))
         if "connections" in row and row["peer"] == "foreshadow":
             lines.append(f"{row['connections']} connections")
     return lines
@@ -118,7 +118,7 @@ def goal_lines(rows):
     for row in rows:
         if "writes" in row:
             lines.append(f"{'met    ' if row['failed'] == 0 else 'NOT met'}  {row['case']}: {row['failed']} failed, lost or doubled in "
-                         f"{row['handovers']} handovers, none may")
+                         + (f"{row['handovers']} handovers" if "handovers" in row else f"{row['kills']} kills") + ", none may")
         for field, one in row.get("compared", {}).items():
             lines.append(f"{'met    ' if one['within'] else 'NOT met'}  {row['case']}: {field} with a stalled mirror as without")
     return lines or ["none of those measured"]

@@ -25,6 +25,7 @@ void read_limits(Fields& f, proxy::InstanceLimits& limits) {
   f.map("breaker", [&](Fields& b) {
     b.integer("connect_failures", limits.breaker.consecutive, 0, 1000);
     read_times(b, limits.breaker, "open_time", "max_open_time");
+    b.duration("wait", limits.unreachable_wait);
   });
   f.map("outlier", [&](Fields& o) {
     o.integer("consecutive_errors", limits.outlier.consecutive, 0, 1000);

@@ -37,6 +37,8 @@ class Circuit {
   // May a unit of work go there now? Half open that is a try; if nothing is heard of one, there is another after a
   // while.
   bool admits(Now now);
+  // When it admits work again, if it is not closed.
+  Now next_try() const { return until_; }
   // True: that closed it.
   bool succeeded();
   // `draw`: 0 to 1, by chance. True: that opened it, for the first time or again. `why`: names the failure, for people.

@@ -40,10 +40,10 @@ void Pass::finish(Failure failure, Micros took) {
   gate_->finished(*this, failure, took);
 }
 
-void Pass::give_back() {
+void Pass::give_back(Failure why) {
   if (!gate_ || finished_) return;
   finished_ = true;
-  gate_->given_back(*this);
+  gate_->given_back(*this, why);
 }
 
 UnmovableMark::UnmovableMark(UnmovableMark&& other) noexcept

@@ -51,8 +51,9 @@ class Pass {
 
   void finish(Failure failure, Micros took);
   void finish(bool ok, Micros took) { finish(ok ? Failure::none : Failure::other, took); }
-  // The work was not done here, and enters anew: it counts for no side, neither as answered nor as failed.
-  void give_back();
+  // The work was not done here, and enters anew: it counts for no side, neither as answered nor as failed. `why`:
+  // connect, if it is for want of a connection.
+  void give_back(Failure why = Failure::none);
 
  private:
   friend class Gate;
@@ -128,6 +129,8 @@ class Gate {
   virtual boost::asio::awaitable<Result<Pass>> enter_again(std::size_t segment, std::uint64_t sticky) = 0;
   // New work would have to wait: a hold or a seal. For kinds whose work may last for hours, and must be asked to end.
   virtual bool parks() const = 0;
+  // How long work whose instance took no connection may enter again, to wait until it does; 0: it is not worth it.
+  virtual Millis unreachable_wait() const { return Millis{0}; }
 
   virtual SessionMark session() = 0;
   virtual UnmovableMark unmovable(std::string reason) = 0;
@@ -161,7 +164,7 @@ class Gate {
   // Called once for each of them, when it ends.
   virtual void leave(Pass& pass) = 0;
   virtual void finished(Pass& pass, Failure failure, Micros took) = 0;
-  virtual void given_back(Pass& pass) = 0;
+  virtual void given_back(Pass& pass, Failure why) = 0;
   virtual void leave(const UnmovableMark& mark) = 0;
   virtual void leave(const SessionMark& mark) = 0;
 };

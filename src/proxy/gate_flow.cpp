@@ -43,9 +43,19 @@ bool GateImpl::held_up(Work work) const {
   return machine_.parks() && (work == Work::write || machine_.parks_reads(Clock::now()));
 }
 
-bool GateImpl::has_room(const Lane& lane) const {
+bool GateImpl::has_place(const Lane& lane) const {
   const auto most = settings_.limits.at_once_max;
-  return most == 0 || (lane.busy < most && lane.queue.empty());
+  return most == 0 || lane.busy < most;
+}
+
+bool GateImpl::has_room(const Lane& lane) const {
+  return settings_.limits.at_once_max == 0 || (has_place(lane) && lane.queue.empty());
+}
+
+bool GateImpl::admits(Lane& lane) const {
+  if (lane.circuit.closed()) return true;
+  // Whoever waits for it is the first to try.
+  return (!waits() || lane.queue.empty()) && lane.circuit.admits(Clock::now());
 }
 
 GateImpl::Choice GateImpl::choose(std::size_t segment, std::uint64_t sticky) {
@@ -98,12 +108,13 @@ asio::awaitable<Result<Pass>> GateImpl::enter(std::size_t segment, std::uint64_t
   if (held_up(work)) co_return co_await park(segment, sticky, work);
   auto choice = choose(segment, sticky);
   auto& lane = *choice.lane;
-  if (&lane == current_ && !lane.circuit.closed() && !lane.circuit.admits(Clock::now())) {
+  const bool admitted = &lane != current_ || admits(lane);
+  if (!admitted) {
     // In a hold its end may be what the old side's end is about.
     if (machine_.parks()) co_return co_await park(segment, sticky, work);
-    co_return tl::make_unexpected(refuse_for(lane, segment));
+    if (!waits()) co_return tl::make_unexpected(refuse_for(lane, segment));
   }
-  if (has_room(lane)) co_return grant(std::move(choice), segment, work);
+  if (admitted && has_room(lane)) co_return grant(std::move(choice), segment, work);
   if (lane.queue.size() >= static_cast<std::size_t>(settings_.limits.queued_max)) {
     ++stats_.of(segment).refusals.queue_full;
     co_return fail(Code::refused,
@@ -138,6 +149,11 @@ asio::awaitable<Result<Pass>> GateImpl::wait(std::size_t segment, std::uint64_t 
     if (waiter.moved && !closed_) continue;
     if (error || closed_) co_return fail(Code::cancelled, "the gateway is stopping");
     auto& refusals = stats_.of(segment).refusals;
+    if (waiter.lane && waiter.lane == current_ && !current_->circuit.closed()) {
+      ++refusals.circuit_open;
+      co_return fail(Code::timeout,
+                     fmt::format("{} takes no connections; nothing was sent to it", current_->instance->id));
+    }
     if (waiter.lane) {
       ++refusals.queued_too_long;
       co_return fail(Code::timeout, "the service was busy for too long; nothing was sent to it");
@@ -159,7 +175,21 @@ void GateImpl::place(Waiter& waiter, Lane* lane) {
   waiter.lane = lane;
   waiter.since = Clock::now();
   waiter.moved = true;
-  waiter.timer.expires_at(waiter.since + (lane ? settings_.limits.queue_timeout : machine_.park_max()));
+  const bool unreachable = lane && lane == current_ && !lane->circuit.closed();
+  const auto most = !lane         ? machine_.park_max()
+                    : unreachable ? settings_.limits.unreachable_wait
+                                  : settings_.limits.queue_timeout;
+  waiter.timer.expires_at(waiter.since + most);
+  if (unreachable) arm_retry();
+}
+
+void GateImpl::arm_retry() {
+  if (!retry_) return;
+  retry_->expires_at(current_->circuit.next_try());
+  // Cancelled before `this` dies: close() destroys the timer on the gateway's own thread.
+  retry_->async_wait([this](const boost::system::error_code& error) {
+    if (!error) serve(*current_);
+  });
 }
 
 void GateImpl::give(Waiter& waiter, Choice choice) {
@@ -189,9 +219,10 @@ void GateImpl::send_on(Waiter& waiter) {
   if (held_up(waiter.work)) return place(waiter, nullptr);
   auto choice = choose(waiter.segment, waiter.sticky);
   auto& lane = *choice.lane;
-  if (&lane == current_ && !lane.circuit.closed() && !lane.circuit.admits(Clock::now())) {
+  const bool admitted = &lane != current_ || admits(lane);
+  if (!admitted && !waits()) {
     refuse(waiter, lane);
-  } else if (has_room(lane)) {
+  } else if (admitted && has_room(lane)) {
     give(waiter, std::move(choice));
   } else {
     place(waiter, &lane);
@@ -199,12 +230,14 @@ void GateImpl::send_on(Waiter& waiter) {
 }
 
 void GateImpl::serve(Lane& lane) {
-  while (!lane.queue.empty() && lane.busy < settings_.limits.at_once_max) {
+  while (!lane.queue.empty() && has_place(lane)) {
     auto& waiter = *lane.queue.front();
     if (held_up(waiter.work))
       place(waiter, nullptr);
     else if (&lane == current_ && (lane.circuit.closed() || lane.circuit.admits(Clock::now())))
       give(waiter, at_current(waiter.segment));
+    else if (&lane == current_ && waits())
+      return arm_retry();
     else if (&lane == current_)
       refuse(waiter, lane);
     else if (&lane == other_ && lane.circuit.closed())
@@ -233,11 +266,16 @@ void GateImpl::feed(Lane& lane, bool ok, const char* why) {
     if (!lane.circuit.succeeded()) return;
     log::info("{}: {} is given work again", settings_.resource, lane.instance->id);
     if (!lane.is_current) stats_.tried(true);
+    if (lane.is_current && !lane.queue.empty()) serve(lane);
     return;
   }
   if (!lane.circuit.failed(Clock::now(), random_.uniform(), why)) return;
   log::warn("{}: {} is left alone for a while: {}", settings_.resource, lane.instance->id, lane.circuit.why());
   if (!lane.is_current) stats_.tried(false);
+  if (lane.is_current && waits()) {
+    if (!lane.queue.empty()) arm_retry();
+    return;
+  }
   // The current side's are refused, all others can go there.
   while (!lane.queue.empty()) {
     auto& waiter = *lane.queue.front();
@@ -265,7 +303,10 @@ void GateImpl::finished(Pass& pass, Failure failure, Micros took) {
   feed(lane, ok, name_of(failure));
 }
 
-void GateImpl::given_back(Pass&) {}
+void GateImpl::given_back(Pass& pass, Failure why) {
+  // A side that a hold is about to replace is not watched for that.
+  if (why == Failure::connect && waits() && !machine_.parks()) feed(*lane_of(pass), false, name_of(why));
+}
 
 void GateImpl::leave(Pass& pass) {
   if (!is_finished(pass)) stats_.vanished(pass.segment(), pass.side());

@@ -17,7 +17,10 @@ GateImpl::GateImpl(asio::any_io_executor executor, GateSettings settings, std::o
       settings_(std::move(settings)),
       random_(settings_.seed),
       timer_(executor_),
+      retry_(executor_),
       stats_(settings_.segments) {
+  // Whoever fails to connect waits, and nobody else need find out.
+  if (waits()) settings_.limits.breaker.consecutive = 1;
   if (booted) {
     raise_term(booted->term);
     install(booted->table);
@@ -280,6 +283,7 @@ void GateImpl::close() {
   if (closed_) return;
   closed_ = true;
   timer_.reset();
+  retry_.reset();
   answer_holds(fail(Code::cancelled, "the gateway is stopping"));
   for (auto* waiter : parked_) waiter->timer.cancel();
   for (auto& lane : lanes_)

@@ -53,6 +53,7 @@ class GateImpl final : public Gate {
   std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky, Work work) override;
   boost::asio::awaitable<Result<Pass>> enter_again(std::size_t segment, std::uint64_t sticky) override;
   bool parks() const override { return machine_.parks(); }
+  Millis unreachable_wait() const override { return settings_.limits.unreachable_wait; }
   SessionMark session() override { return ++sessions_, make_session_mark(); }
   UnmovableMark unmovable(std::string reason) override;
   void mirrored(std::size_t segment, const MirrorResult& result) override;
@@ -97,7 +98,15 @@ class GateImpl final : public Gate {
 
   // gate_flow.cpp
   bool held_up(Work work) const;
+  bool has_place(const Lane& lane) const;
+  // And nobody waits for it.
   bool has_room(const Lane& lane) const;
+  // Does the current side's circuit let work through, perhaps as a try?
+  bool admits(Lane& lane) const;
+  // Work waits for a current side that takes no connections.
+  bool waits() const { return settings_.limits.unreachable_wait > Millis{0}; }
+  // Has who waits for the current side's circuit tried in time.
+  void arm_retry();
   Choice choose(std::size_t segment, std::uint64_t sticky);
   Choice at_current(std::size_t segment);
   Pass grant(Choice choice, std::size_t segment, Work work);
@@ -131,7 +140,7 @@ class GateImpl final : public Gate {
 
   void leave(Pass& pass) override;
   void finished(Pass& pass, Failure failure, Micros took) override;
-  void given_back(Pass& pass) override;
+  void given_back(Pass& pass, Failure why) override;
   void leave(const UnmovableMark& mark) override;
   void leave(const SessionMark& mark) override;
 
@@ -145,6 +154,7 @@ class GateImpl final : public Gate {
   Random random_;
   HoldMachine machine_;
   std::optional<boost::asio::steady_timer> timer_;
+  std::optional<boost::asio::steady_timer> retry_;
   std::vector<HoldDone> hold_done_;
   std::list<Waiter*> parked_;
   GateStats stats_;

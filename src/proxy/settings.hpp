@@ -30,6 +30,8 @@ struct InstanceLimits {
   // The current side can only be spared connections that fail: nobody else may do its work. So it is left alone for
   // moments only, in which work is refused at once instead of piling up.
   CircuitSettings breaker{.consecutive = 5, .open = Millis{100}, .open_max = Millis{1000}};
+  // Or it waits so long for a side that takes no connections, in the queue: 0, and it is refused.
+  Millis unreachable_wait{0};
   // The other side: meanwhile the current one does its work, and nothing is mirrored.
   CircuitSettings outlier{.consecutive = 5, .share = 0.5, .open = Millis{1000}, .open_max = Millis{300'000}};
 };

@@ -229,5 +229,86 @@ TEST_F(GateBreaker, InAHoldAReadThatFindsTheCurrentSideLeftAloneWaits) {
   EXPECT_TRUE(*reading.result);
 }
 
+struct GateWaits : GateTest {
+  GateWaits()
+      : GateTest({.breaker = {.consecutive = 5, .open = Millis{20}, .open_max = Millis{40}},
+                  .unreachable_wait = Millis{10'000}}) {}
+  // The current side takes no connections: one unit of work found out, and is given back.
+  void lose() {
+    auto pass = gate.try_enter(1, 0);
+    ASSERT_TRUE(pass);
+    pass->give_back(Failure::connect);
+  }
+};
+
+TEST_F(GateWaits, ForASideThatTakesNoConnectionsOneAtATimeTries) {
+  lose();
+  EXPECT_FALSE(gate.try_enter(1, 0));
+  auto& first = enter(1);
+  auto& second = enter(1);
+  EXPECT_FALSE(first.result || second.result);
+  EXPECT_EQ(gate.report().instances.at(0).queued, 2);
+  ASSERT_TRUE(until([&] { return first.result.has_value(); })) << "a try comes by itself";
+  EXPECT_FALSE(second.result);
+  ASSERT_TRUE(*first.result);
+  (*first.result)->give_back(Failure::connect);
+  first.result.reset();
+  ASSERT_TRUE(until([&] { return second.result.has_value(); })) << "and another";
+  auto& third = enter(1);
+  EXPECT_FALSE(third.result);
+  end(second.result);
+  ASSERT_TRUE(until([&] { return third.result.has_value(); })) << "it is well again";
+  end(third.result);
+  EXPECT_EQ(gate.report().segments.at(1).refused, 0u);
+}
+
+TEST_F(GateWaits, WhoWaitsGoesToTheSideThatReplacesIt) {
+  lose();
+  std::vector<Entered*> all;
+  for (int i = 0; i < 5; ++i) all.push_back(&enter(1));
+  auto next = table(1, 1);
+  next.current = instance("b", 9002);
+  put(next);
+  for (auto* one : all) {
+    ASSERT_TRUE(until([&] { return one->result.has_value(); }));
+    ASSERT_TRUE(*one->result);
+    EXPECT_EQ((*one->result)->target().id, "b");
+    end(one->result);
+  }
+}
+
+TEST_F(GateWaits, AHoldTakesThemOver) {
+  lose();
+  auto& waiting = enter(1);
+  EXPECT_FALSE(waiting.result);
+  ASSERT_TRUE(hold());
+  ASSERT_TRUE(held && held->has_value());
+  EXPECT_EQ(gate.report().parked, 1);
+  ASSERT_TRUE(gate.seal(1, 1));
+  auto next = table(1, 1);
+  next.current = instance("b", 9002);
+  put(next);
+  ASSERT_TRUE(until([&] { return waiting.result.has_value(); }));
+  EXPECT_EQ((*waiting.result)->target().id, "b");
+  end(waiting.result);
+}
+
+struct GateWaitsShortly : GateTest {
+  GateWaitsShortly()
+      : GateTest({.breaker = {.open = Millis{10'000}, .open_max = Millis{10'000}}, .unreachable_wait = Millis{30}}) {}
+};
+
+TEST_F(GateWaitsShortly, NotForEver) {
+  auto pass = gate.try_enter(1, 0);
+  pass->give_back(Failure::connect);
+  pass.reset();
+  auto& waiting = enter(1);
+  ASSERT_TRUE(until([&] { return waiting.result.has_value(); }));
+  ASSERT_FALSE(*waiting.result);
+  EXPECT_EQ(waiting.result->error().code, Code::timeout);
+  EXPECT_NE(waiting.result->error().what.find("nothing was sent"), std::string::npos);
+  EXPECT_EQ(gate.report().segments.at(1).refusals.circuit_open, 1u);
+}
+
 }  // namespace
 }  // namespace foreshadow::proxy

@@ -52,6 +52,9 @@ TEST(Ledger, Table) {
       {"unreachable, keyed", kKeyed, unreachable(), no},
       {"unreachable, but the side moves", kWrite, unreachable(true), gate},
       {"unreachable, but the side moves, streamed", kStreamed, unreachable(true), gate},
+      {"unreachable, and the gate lets it wait", kWrite, {.connected = false, .may_wait = true, .again = 9}, gate},
+      {"sent, whatever the gate lets wait", kWrite, {.attempt = {End::gone, 7}, .may_wait = true}, no},
+      {"a read, sent, and the gate lets it wait", kRead, {.attempt = {End::gone, 7}, .may_wait = true}, gate},
       {"unreachable again", kWrite, unreachable(true, 2), gate},
       {"unreachable time and again", kWrite, unreachable(true, 3), no},
       // The side moves meanwhile.

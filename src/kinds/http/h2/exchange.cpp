@@ -158,9 +158,9 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     held.reset();
     choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
   };
-  const auto give_back = [&] {
+  const auto give_back = [&](proxy::Failure why) {
     choice.forget();
-    held->give_back();
+    held->give_back(why);
     held.reset();
   };
   spooling_ = shadow && !request_.whole;
@@ -190,6 +190,8 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     if (got && !safe && core.insurer) core.insurer->wrote(link_.client, request_.head, Steady::now());
     if (!got || end != End::answered) {
       tried.moved = has_moved(link_.gate, *held);
+      tried.may_wait =
+          held->side() == proxy::Side::current && Steady::now() - request_.received_at < link_.gate.unreachable_wait();
       const auto retry = may_retry(claim, tried);
       account_.retried = account_.retried || retry != Retry::no;
       resent = resent || retry == Retry::at_once;
@@ -199,7 +201,7 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
       in_doubt = in_doubt || perhaps_done(claim, tried);
       if (client_failed) choice.forget();
       if (retry == Retry::through_gate && is_given_back(claim, tried))
-        give_back();
+        give_back(got ? proxy::Failure::none : proxy::Failure::connect);
       else
         end_work(got ? failure_of(end) : proxy::Failure::connect);
       // It need not go on for nobody.
@@ -236,8 +238,8 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
     // Until now it might have had to be sent again.
     if (request_.whole) consumed(request_.body.size());
     if (shadow) begin_to_keep(kept_, core, answer_);
-    const auto relayed = got->call ? co_await relay(*got->call, *held)
-                                   : co_await relay(*got->conn, answer_, answer_framing_, cover);
+    const auto relayed =
+        got->call ? co_await relay(*got->call, *held) : co_await relay(*got->conn, answer_, answer_framing_, cover);
     const bool cut = relayed.broken || relayed.insured;
     if (!relayed.whole || cut) kept_.drop();
     const bool late = relayed.insured ? relayed.late : cut && got->timed_out();

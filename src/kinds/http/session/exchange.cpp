@@ -53,9 +53,9 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     held.reset();
     choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
   };
-  const auto give_back = [&] {
+  const auto give_back = [&](proxy::Failure why) {
     choice.forget();
-    held->give_back();
+    held->give_back(why);
     held.reset();
   };
   spooling_ = shadow && !request.whole;
@@ -87,6 +87,8 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
     if (got && !safe && core_->insurer) core_->insurer->wrote(arrival_, request.head, Steady::now());
     if (!got || end != End::answered) {
       tried.moved = has_moved(gate_, *held);
+      tried.may_wait =
+          held->side() == proxy::Side::current && Steady::now() - request.received_at < gate_.unreachable_wait();
       const auto retry = may_retry(claim, tried);
       account_.retried = account_.retried || retry != Retry::no;
       resent = resent || retry == Retry::at_once;
@@ -98,7 +100,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
       // What a client spoils says nothing of the instance.
       if (client_failed) choice.forget();
       if (retry == Retry::through_gate && is_given_back(claim, tried))
-        give_back();
+        give_back(got ? proxy::Failure::none : proxy::Failure::connect);
       else
         end_work(got ? failure_of(end) : proxy::Failure::connect);
       // It need not go on for nobody.
@@ -278,8 +280,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   account_.insured = cover.served();
   const auto connection = read_connection(head.fields);
   Relayed relayed;
-  const bool chunked =
-      compose_head(request, head, framing, connection, "1.1", relayed.keep).kind == BodyKind::chunked;
+  const bool chunked = compose_head(request, head, framing, connection, "1.1", relayed.keep).kind == BodyKind::chunked;
   if (cover.marks()) insert_mark(out_);
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.

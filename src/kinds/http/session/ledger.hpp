@@ -24,6 +24,7 @@ struct Tried {
   Attempt attempt;        // if connected
   bool reused = false;    // over a connection that had been idle: its instance may have closed it just then
   bool moved = false;     // the gate would not send it there now: a hold, or a handover since
+  bool may_wait = false;  // the gate lets it wait for a side that takes no connections (docs/limits.md)
   bool resent = false;    // at once, before
   int again = 0;          // times that it has been through the gate anew already
 };
