@@ -294,7 +294,7 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
   std::size_t total = request_.body.size();
   if (spooling_) spool_ = request_.body;
   consumed(total);
-  BodyPace pace(core.options.clients.body_bytes_per_s_min, core.settings.idle_timeout);
+  BodyPace pace(link_.core.options.clients.body_bytes_per_s_min, link_.core.settings.idle_timeout);
   std::string data;
   for (;;) {
     const auto deadline = Steady::now() + left_of(request_, pace.begin(total));
