@@ -411,14 +411,26 @@ void World::fates(SimResource& r) {
   }
 }
 
+// That of the newest of those gateways that clients come through: one that is down, or out of the path, has an old one.
+const RouteTable* World::table_of(const SimResource& r) const {
+  const RouteTable* newest = nullptr;
+  for (const auto& g : gateways_) {
+    const auto& gate = g.gates.at(r.resource.id);
+    if (!answers(g) || gate.behind) continue;
+    if (!newest || std::pair(gate.table.epoch, gate.table.version) > std::pair(newest->epoch, newest->version))
+      newest = &gate.table;
+  }
+  return newest;
+}
+
 Outlook World::outlook(SimResource& r) {
   Outlook o;
   o.resource = r.resource.id;
   o.at = schedule_.now();
   if (random_.chance(faults_.unknown_outlook)) return o;
   o.known = true;
-  const auto& current_id = gateways_.front().gates[r.resource.id].table.current.id;
-  auto* current = find(r, current_id);
+  const auto* known = table_of(r);
+  auto* current = find(r, (known ? *known : gateways_.front().gates[r.resource.id].table).current.id);
   std::optional<Millis> left;
   if (current && current->fails_at) left = *current->fails_at - schedule_.now();
   if (r.flapping && random_.chance(0.3)) left = Millis{static_cast<int>(random_.below(20'000))};
@@ -444,8 +456,9 @@ Evidence World::evidence(SimResource& r) {
   for (auto& g : gateways_)
     if (const auto& gate = g.gates[r.resource.id]; answers(g) && (gate.behind || gate.sealed_for))
       e.closed.push_back(g.name);
-  const auto& table = gateways_.front().gates[r.resource.id].table;
-  for (const auto& route : table.routes) {
+  const auto* seen = table_of(r);
+  for (const auto& route : seen ? seen->routes : std::vector<SegmentRoute>{}) {
+    const auto& table = *seen;
     SegmentEvidence s;
     s.segment = route.segment;
     s.current_requests = 40;

@@ -85,6 +85,8 @@ class World {
   // An operator's `remove-gateway`, of one that is down.
   void take_out(SimGateway& g);
   void fates(SimResource& r);  // what time does to instances
+  // Null: no gateway is there to tell.
+  const RouteTable* table_of(const SimResource& r) const;
   Outlook outlook(SimResource& r);
   Evidence evidence(SimResource& r);
   std::optional<CounterfactualSeen> counterfactual(SimResource& r, const Instance& old);

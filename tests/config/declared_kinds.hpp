@@ -43,8 +43,8 @@ class DeclaredKind final : public kinds::Kind {
     return {};
   }
   Result<void> check_segment_options(const kinds::Options& own, const kinds::Options& resources) const override {
-    if (own.contains("timeout") && resources.contains("max_rate"))
-      return fail(Code::invalid, "option timeout: not with max_rate");
+    if (own.contains("timeout") && own.contains("sticky") && resources.contains("health_path"))
+      return fail(Code::invalid, "option timeout: sticky requests have none with a health_path");
     return {};
   }
   std::vector<std::unique_ptr<observe::Source>> sources(const Instance&, const kinds::Options&) const override {

@@ -150,9 +150,9 @@ TEST(Mistakes, ASegmentsOwnOptionsAreTheKindsToo) {
             "f.yaml:24:28: option timeout: 'never' is no time");
   EXPECT_EQ(refusal("writes: true", "writes: true\n        options: {timeuot: 5s}"),
             "f.yaml:24:28: options: a segment of kind http has no option 'timeuot'; did you mean 'timeout'?");
-  EXPECT_EQ(refusal("writes: true",
-                    "writes: true\n        options: {sticky: request, timeout: 5s}\n    options: {max_rate: 1}"),
-            "f.yaml:24:44: option timeout: not with max_rate");
+  // Seen together with the resource's own, which stand behind it.
+  EXPECT_EQ(refusal("writes: true", "writes: true\n        options: {sticky: request, timeout: 5s}"),
+            "f.yaml:24:45: option timeout: sticky requests have none with a health_path");
   EXPECT_EQ(refusal("staleness_max: 5s", "options: {timeout: 5s}"),
             "f.yaml:69:80: options: a segment of kind postgres has no option 'timeout'; remove it");
 }
