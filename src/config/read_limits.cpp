@@ -24,8 +24,8 @@ void read_limits(Fields& f, proxy::InstanceLimits& limits) {
         f.problem(key, fmt::format("{}: nothing queues without a limit; add upstream_connections_max", key));
   f.map("breaker", [&](Fields& b) {
     b.integer("connect_failures", limits.breaker.consecutive, 0, 1000);
-    read_times(b, limits.breaker, "open_time", "max_open_time");
     b.duration("wait", limits.unreachable_wait);
+    read_times(b, limits.breaker, "open_time", "max_open_time");
   });
   f.map("outlier", [&](Fields& o) {
     o.integer("consecutive_errors", limits.outlier.consecutive, 0, 1000);
