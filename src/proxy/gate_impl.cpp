@@ -59,6 +59,7 @@ void GateImpl::install(const RouteTable& table) {
   state_.table = table;
   raise_term(table.term);
   for (auto& lane : lanes_) lane.in_table = false;
+  const auto* current_before = current_;
   current_ = &lane_for(table.current, true);
   const auto* before = other_;
   other_ = table.other ? &lane_for(*table.other, false) : nullptr;
@@ -68,8 +69,10 @@ void GateImpl::install(const RouteTable& table) {
   for (std::size_t i = 0; i < settings_.segments.size(); ++i)
     for (const auto& route : table.routes)
       if (route.segment == settings_.segments[i].id) routes_[i] = {route.other_weight, route.mirror};
+  // Who waited for a side waits for what is that side now: above all, no write goes to one that was current.
   for (auto& lane : lanes_)
-    while (!lane.in_table && !lane.queue.empty()) send_on(*lane.queue.front());
+    if (const bool was_current = &lane == current_before; !lane.in_table || lane.is_current != was_current)
+      for (auto left = lane.queue.size(); left > 0; --left) send_on(*lane.queue.front());
   sweep_lanes();
 }
 

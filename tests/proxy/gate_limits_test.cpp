@@ -55,6 +55,23 @@ TEST_F(GateImpatient, NobodyQueuesForLong) {
   EXPECT_EQ(gate.report().segments.at(0).refusals.queued_too_long, 1u);
 }
 
+// The current side may change without a hold, when the old one died. It may be there still, as the other one.
+TEST_F(GateQueue, WhoQueuesForASideThatIsNoLongerCurrentGoesToTheOneThatIs) {
+  auto first = gate.try_enter(1, 0), second = gate.try_enter(1, 0);
+  auto& queued = enter(1);
+  ASSERT_FALSE(queued.result);
+  auto next = table(1, 1);
+  next.current = instance("b", 9002);
+  next.other = instance("a", 9001);
+  put(next);
+  ASSERT_TRUE(until([&] { return queued.result.has_value(); }));
+  EXPECT_EQ((*queued.result)->target().id, "b");
+  EXPECT_EQ((*queued.result)->side(), Side::current);
+  end(queued.result);
+  first->finish(true, Micros{1});
+  second->finish(true, Micros{1});
+}
+
 // What waits for a busy instance has not begun: it must neither delay a drain nor be lost in it.
 TEST_F(GateImpatient, AHoldParksTheQueueAheadOfAllThatComes) {
   auto busy = gate.try_enter(1, 0);
