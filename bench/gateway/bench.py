@@ -21,6 +21,7 @@ class Bench:
     seconds: float
     idle_connections: int
     handover_seconds: float
+    handover_rate: float
     backend: int = 0
     shadow: int = 0
     stalled_shadow: int = 0

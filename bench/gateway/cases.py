@@ -127,6 +127,6 @@ CASES = {
                    (*SPEED, ("mirrored_share", "mirrored", 3))),
     "stalled_mirror": ("100 % mirrored to a shadow that accepts and never answers", stalled_mirror, SPEED),
     "idle_connections": ("memory of idle keep-alive connections", idle_connections, MEMORY),
-    "handovers": ("a handover every 2 s, 2000 requests/s in an open loop, one in five a write", handovers, HANDOVER),
+    "handovers": ("a handover every 2 s under an open loop, one request in five a write", handovers, HANDOVER),
     "kills": ("the same load, the primary killed at random moments", kills, KILLS),
 }

@@ -16,7 +16,6 @@ from parts import RpcError, instance, rpc
 from traffic import run_load, start_service
 
 EVERY_S = 2.0
-RATE = 2000
 WRITE_SHARE = 0.2
 BASELINE_MAX_S = 30
 # Of the primary, and until its death is known; the seed is fixed.
@@ -122,13 +121,13 @@ def handovers(name, bench):
 
     try:
         # What it is without, on the same processes.
-        quiet = run_load(bench, running.port, min(BASELINE_MAX_S, bench.handover_seconds), "/128", rate=RATE,
+        quiet = run_load(bench, running.port, min(BASELINE_MAX_S, bench.handover_seconds), "/128", rate=bench.handover_rate,
                          writes=(WRITE_SHARE, bench.stage.dir / f"{name}.before"))
         for ledger in ledgers:
             ledger.write_text("")
         began = running.cpu_s()
         with _in_background(lead):
-            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=RATE, writes=(WRITE_SHARE, told))
+            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=bench.handover_rate, writes=(WRITE_SHARE, told))
         fields = summary.round_of(load, [after - before for before, after in zip(began, running.cpu_s())])
     finally:
         bench.stage.stop(running.process)
@@ -187,7 +186,8 @@ def kills(name, bench):
     try:
         began = running.cpu_s()
         with _in_background(lead):
-            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=RATE, writes=(WRITE_SHARE, told))
+            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=bench.handover_rate,
+                            writes=(WRITE_SHARE, told))
         fields = summary.round_of(load, [after - before for before, after in zip(began, running.cpu_s())])
     finally:
         bench.stage.stop(running.process)

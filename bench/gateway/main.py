@@ -44,10 +44,11 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, default=5, help="of each case; at least 5 for medians worth quoting (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.5, help="of load a round (default %(default)s)")
     parser.add_argument("--handover-seconds", type=float, default=300, help="of load with handovers (default %(default)s)")
+    parser.add_argument("--handover-rate", type=float, default=2000, help="requests a second meanwhile (default %(default)s)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.rounds < 1 or options.seconds <= 0 or options.handover_seconds <= 0:
-        parser.error("--rounds, --seconds and --handover-seconds must be above zero")
+    if options.rounds < 1 or options.seconds <= 0 or min(options.handover_seconds, options.handover_rate) <= 0:
+        parser.error("--rounds, --seconds, --handover-seconds and --handover-rate must be above zero")
     return options
 
 
@@ -109,7 +110,7 @@ def run(options):
     with Stage("bench") as stage:
         seats = machine.Seats(os.sched_getaffinity(0))
         bench = Bench(stage, options.build, seats, peers, options.rounds, options.seconds, idle,
-                      options.handover_seconds)
+                      options.handover_seconds, options.handover_rate)
         bench.backend = start_backend(bench, "service", seats.backend)
         bench.shadow = start_backend(bench, "shadow", seats.shadow)
         bench.stalled_shadow = start_backend(bench, "stalled-shadow", seats.shadow, stall=True)
