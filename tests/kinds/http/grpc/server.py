@@ -10,10 +10,13 @@ import grpc
 
 SERVICE = "test.Shop"
 SLOW_S = 20
+speaking = threading.Lock()
 
 
 def say(*words):
-    print(*words, flush=True)
+    # print() writes word by word: two threads at once would mix their lines.
+    with speaking:
+        print(*words, flush=True)
 
 
 class Shop:
