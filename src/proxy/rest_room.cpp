@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "io/fd.hpp"
 
 namespace foreshadow::proxy {
 
@@ -21,19 +23,20 @@ constexpr int kBatch = 128;
 RestRoom::RestRoom(const asio::any_io_executor& executor, Wake wake)
     : executor_(executor), wake_(std::move(wake)), poll_(executor), sweeper_(executor) {
   boost::system::error_code error;
-  const int fd = epoll_create1(EPOLL_CLOEXEC);
-  if (fd >= 0) poll_.assign(fd, error);
-  if (fd < 0 || error) log::warn("idle connections keep their sessions: {}", error.message());
+  io::Fd fd(epoll_create1(EPOLL_CLOEXEC));
+  if (!fd)
+    error.assign(errno, boost::system::system_category());
+  else if (!poll_.assign(fd.get(), error))
+    static_cast<void>(fd.release());
+  if (error) log::warn("idle connections keep their sessions: {}", error.message());
 }
 
 RestRoom::~RestRoom() { close(); }
 
-void RestRoom::take(tcp::socket client, SessionMark mark, Steady::time_point until) {
+bool RestRoom::take(tcp::socket& client, SessionMark& mark, Steady::time_point until) {
   boost::system::error_code error;
   const bool v6 = client.local_endpoint(error).protocol() == tcp::v6();
-  const int fd = error || closed_ ? -1 : client.release(error);
-  // Gone already, or nobody may stay: the socket ends it.
-  if (fd < 0) return;
+  if (error || closed_ || !poll_.is_open()) return false;
   if (free_ == kNone) {
     places_.emplace_back();
     free_ = static_cast<std::uint32_t>(places_.size() - 1);
@@ -43,9 +46,11 @@ void RestRoom::take(tcp::socket client, SessionMark mark, Steady::time_point unt
   epoll_event event{};
   event.events = EPOLLIN | EPOLLRDHUP;
   event.data.u32 = at;
-  if (epoll_ctl(poll_.native_handle(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    ::close(fd);
-    return;
+  if (epoll_ctl(poll_.native_handle(), EPOLL_CTL_ADD, client.native_handle(), &event) != 0) return false;
+  const int fd = client.release(error);
+  if (error) {
+    epoll_ctl(poll_.native_handle(), EPOLL_CTL_DEL, client.native_handle(), nullptr);
+    return false;
   }
   free_ = place.newer;
   place = {fd, v6, std::move(mark), until, newest_, kNone};
@@ -54,6 +59,7 @@ void RestRoom::take(tcp::socket client, SessionMark mark, Steady::time_point unt
   ++size_;
   if (!listening_) listen();
   if (!sweeping_) sweep();
+  return true;
 }
 
 RestRoom::Place RestRoom::leave(std::uint32_t at) {

@@ -1,11 +1,14 @@
 #include "proxy/rest_room.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace foreshadow::proxy {
 namespace {
@@ -22,13 +25,18 @@ struct Rest : testing::Test {
       context.get_executor(), [this](tcp::socket client) { woken.push_back(std::move(client)); });
 
   ~Rest() override { room->close(); }
-  // The client's side of a connection whose other side rests.
-  tcp::socket rest(RestRoom::Steady::time_point until = RestRoom::Steady::time_point::max()) {
+  std::pair<tcp::socket, tcp::socket> connection() {
     tcp::socket client(context), served(context);
     client.connect(acceptor.local_endpoint());
     acceptor.accept(served);
-    room->take(std::move(served), {}, until);
-    return client;
+    return {std::move(client), std::move(served)};
+  }
+  // The client's side of a connection whose other side rests.
+  tcp::socket rest(RestRoom::Steady::time_point until = RestRoom::Steady::time_point::max()) {
+    auto [client, served] = connection();
+    SessionMark mark;
+    EXPECT_TRUE(room->take(served, mark, until));
+    return std::move(client);
   }
   bool until(const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + seconds(20);
@@ -63,11 +71,10 @@ TEST_F(Rest, AClientThatSpeaksIsWokenWithWhatItSaid) {
 }
 
 TEST_F(Rest, WhatWasSaidBeforeItCameIsNotMissed) {
-  tcp::socket client(context), served(context);
-  client.connect(acceptor.local_endpoint());
-  acceptor.accept(served);
+  auto [client, served] = connection();
   asio::write(client, asio::buffer("early", 5));
-  room->take(std::move(served), {}, RestRoom::Steady::time_point::max());
+  SessionMark mark;
+  ASSERT_TRUE(room->take(served, mark, RestRoom::Steady::time_point::max()));
   ASSERT_TRUE(until([&] { return !woken.empty(); }));
   EXPECT_EQ(read(woken.front(), 5), "early");
 }
@@ -104,14 +111,31 @@ TEST_F(Rest, PlacesAreUsedAgainInAnyOrder) {
   EXPECT_TRUE(until([&] { return woken.size() == 9 && room->size() == 0; }));
 }
 
-TEST_F(Rest, ClosingEndsAllAndWhoComesAfter) {
+TEST_F(Rest, ClosingEndsAllAndTakesNobodyAfter) {
   auto client = rest();
   room->close();
   EXPECT_TRUE(ended(client));
-  auto late = rest();
-  EXPECT_TRUE(ended(late));
+  auto [late, served] = connection();
+  SessionMark mark;
+  EXPECT_FALSE(room->take(served, mark, RestRoom::Steady::time_point::max()));
+  EXPECT_TRUE(served.is_open());
   EXPECT_EQ(room->size(), 0U);
   EXPECT_TRUE(woken.empty());
+}
+
+TEST_F(Rest, WhereTheSystemHasNoRoomAConnectionStaysWithItsSession) {
+  auto [client, served] = connection();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto full = std::make_shared<RestRoom>(context.get_executor(), [](tcp::socket) {});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  SessionMark mark;
+  EXPECT_FALSE(full->take(served, mark, RestRoom::Steady::time_point::max()));
+  EXPECT_EQ(full->size(), 0U);
+  asio::write(served, asio::buffer("hi", 2));
+  EXPECT_EQ(read(client, 2), "hi");
 }
 
 }  // namespace

@@ -92,17 +92,19 @@ awaitable<bool> Session::go_in(Request& request, BodyReader& body, Result<proxy:
 awaitable<bool> Session::await_request() {
   if (core_->watchdog->stopping()) co_return false;
   const auto idle_max = core_->settings.idle_timeout;
-  const bool rests = may_rest() && idle_max > kRestAfter;
-  client_.watch().arm(rests ? kRestAfter : idle_max);
-  client_.watch().set_idle(true);
-  const auto error = co_await client_.readable();
-  client_.watch().set_idle(false);
-  if (rests && client_.timed_out() && !core_->watchdog->stopping()) {
-    const auto until = Watch::Steady::now() + idle_max - kRestAfter;
-    core_->rest->take(std::move(client_.socket()), std::move(mark_), until);
-    co_return false;
+  bool rests = may_rest() && idle_max > kRestAfter;
+  auto wait = rests ? kRestAfter : idle_max;
+  for (;;) {
+    client_.watch().arm(wait);
+    client_.watch().set_idle(true);
+    const auto error = co_await client_.readable();
+    client_.watch().set_idle(false);
+    if (!client_.timed_out()) co_return !error;
+    if (!rests || core_->watchdog->stopping()) co_return false;
+    wait = idle_max - kRestAfter;
+    if (core_->rest->take(client_.socket(), mark_, Watch::Steady::now() + wait)) co_return false;
+    rests = false;
   }
-  co_return !error && !client_.timed_out();
 }
 
 bool Session::may_rest() const {
