@@ -396,7 +396,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answe
   auto& mux = link_.mux;
   answer_head(head, connection, "1.1", length, !framing.empty(), cover.marks());
 
-  InsuredBody body(upstream, framing, cover.watch(answer, framing) ? &cover : nullptr, upstream_timeout());
+  InsuredBody body(upstream, framing, cover.watch(answer, framing) ? &cover : nullptr);
   std::optional<BodyReader::State> state = body.ready();
   while (!framing.empty()) {
     for (int n = 0; state == BodyReader::State::data && n < kPiecesMax; ++n) {
@@ -415,8 +415,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answe
     if (!co_await taken()) co_return Relayed{.insured = body.completed(), .late = body.late()};
     if (state == BodyReader::State::done) break;
     if (state) continue;
-    upstream.watch().arm(upstream_timeout());
-    state = co_await body.next();
+    state = co_await body.next(upstream_timeout());
     account_.insured = account_.insured || body.completed();
   }
   link_.write_soon();

@@ -284,8 +284,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   if (cover.marks()) insert_mark(out_);
 
   // The head travels with the first of the body, if that is here already, and the end with the head, if there is none.
-  const auto timeout = core_->rules[request.segment].upstream_timeout;
-  InsuredBody body(upstream, framing, cover.watch(answer, framing) ? &cover : nullptr, timeout);
+  InsuredBody body(upstream, framing, cover.watch(answer, framing) ? &cover : nullptr);
   auto state = body.ready();
   for (bool first = true;; first = false) {
     const bool done = state == BodyReader::State::done;
@@ -304,8 +303,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     if (done) break;
     kept_.keep(body.data());
     out_.clear();
-    upstream.watch().arm(upstream_timeout(request));
-    state = co_await body.next();
+    state = co_await body.next(upstream_timeout(request));
     account_.insured = account_.insured || body.completed();
     if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
       // What the client has is not the whole: a reset says so, whatever framing it reads.

@@ -20,7 +20,7 @@ InsuredBody::State InsuredBody::take(State state, std::string_view data) {
   return state;
 }
 
-awaitable<InsuredBody::State> InsuredBody::next_insured() {
+awaitable<InsuredBody::State> InsuredBody::next_insured(Millis timeout) {
   if (!completed_) {
     const auto state = take(co_await body_.next(), body_.data());
     if (state != State::broken) co_return state;
@@ -30,7 +30,7 @@ awaitable<InsuredBody::State> InsuredBody::next_insured() {
     late_ = late;
     if (const auto rest = cover_->rest(); !rest.empty()) co_return take(State::data, rest);
   }
-  cover_->conn().watch().arm(timeout_);
+  cover_->conn().watch().arm(timeout);
   const auto state = co_await cover_->reader().next();
   co_return take(state, cover_->reader().data());
 }

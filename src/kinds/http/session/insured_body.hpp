@@ -13,13 +13,16 @@ namespace foreshadow::kinds::http {
 class InsuredBody {
  public:
   using State = BodyReader::State;
-  // `cover`: null where what is cut stays so. `timeout`: of each of the shadow's reads.
-  InsuredBody(Conn& upstream, const Framing& framing, Cover* cover, Millis timeout)
-      : upstream_(upstream), body_(upstream, framing), cover_(cover), timeout_(timeout) {}
+  // `cover`: null where what is cut stays so.
+  InsuredBody(Conn& upstream, const Framing& framing, Cover* cover)
+      : upstream_(upstream), body_(upstream, framing), cover_(cover) {}
 
-  // As BodyReader has them.
+  // As BodyReader has them. `timeout`: of the read, whichever side it is from.
   std::optional<State> ready();
-  awaitable<State> next() { return cover_ ? next_insured() : body_.next(); }
+  awaitable<State> next(Millis timeout) {
+    upstream_.watch().arm(timeout);
+    return cover_ ? next_insured(timeout) : body_.next();
+  }
   std::string_view data() const { return cover_ ? data_ : body_.data(); }
   const std::string& trailers() const { return completed_ ? cover_->reader().trailers() : body_.trailers(); }
   // The end of it is not the instance's,
@@ -28,14 +31,13 @@ class InsuredBody {
   bool late() const { return late_; }
 
  private:
-  awaitable<State> next_insured();
+  awaitable<State> next_insured(Millis timeout);
   // What a reader said; of the shadow's, that it broke where it is not the answer that it said it was.
   State take(State state, std::string_view data);
 
   Conn& upstream_;
   BodyReader body_;
   Cover* cover_;
-  Millis timeout_;
   std::string_view data_;
   bool completed_ = false;
   bool late_ = false;
