@@ -97,6 +97,7 @@ class SessionMark {
 };
 
 struct MirrorResult {
+  InstanceId shadow{};  // who had it, unless it was dropped: the other side may be another by now
   bool dropped = false;
   bool error = false;
   bool primary_failed = false;  // so its shadow's failure says nothing of the shadow

@@ -288,7 +288,7 @@ void GateImpl::feed(Lane& lane, bool ok, const char* why) {
 
 void GateImpl::mirrored(std::size_t segment, const MirrorResult& result) {
   stats_.mirrored(segment, result);
-  if (other_ && !result.dropped && !(result.error && result.primary_failed))
+  if (other_ && other_->instance->id == result.shadow && !(result.error && result.primary_failed))
     feed(*other_, !result.error, "a copy of a request without a good answer");
 }
 

@@ -180,13 +180,13 @@ TEST_F(GateBreaker, AShadowIsTriedWithCopiesWhereThereAreAny) {
   EXPECT_EQ(gate.report().segments.at(0).mirror.paused, 2u);
   ASSERT_TRUE(until([&] { return at(1).circuit == CircuitState::half_open; }));
   EXPECT_TRUE(copies());
-  gate.mirrored(0, {.error = true});
+  gate.mirrored(0, {.shadow = "b", .error = true});
   EXPECT_EQ(at(1).circuit, CircuitState::open);
   EXPECT_EQ(gate.report().segments.at(0).mirror.paused_in_vain, 2u) << "they would have failed, too";
   EXPECT_FALSE(copies());
   ASSERT_TRUE(until([&] { return at(1).circuit == CircuitState::half_open; }));
   EXPECT_TRUE(copies());
-  gate.mirrored(0, {});
+  gate.mirrored(0, {.shadow = "b"});
   EXPECT_EQ(at(1).circuit, CircuitState::closed);
   EXPECT_EQ(gate.report().segments.at(0).mirror.paused_in_vain, 2u) << "the third is not known";
   one(Failure::none, "b");
@@ -194,11 +194,23 @@ TEST_F(GateBreaker, AShadowIsTriedWithCopiesWhereThereAreAny) {
 
 TEST_F(GateBreaker, AShadowIsNotBlamedForWhatItsPrimaryCannotDoEither) {
   put(table(0, 1, 0.0, 1.0));
-  for (int i = 0; i < 20; ++i) gate.mirrored(0, {.error = true, .primary_failed = true});
+  for (int i = 0; i < 20; ++i) gate.mirrored(0, {.shadow = "b", .error = true, .primary_failed = true});
   EXPECT_EQ(at(1).circuit, CircuitState::closed);
   for (int i = 0; i < 20; ++i) gate.mirrored(0, {.dropped = true});
   EXPECT_EQ(at(1).circuit, CircuitState::closed);
-  for (int i = 0; i < 3; ++i) gate.mirrored(0, {.error = true});
+  for (int i = 0; i < 3; ++i) gate.mirrored(0, {.shadow = "b", .error = true});
+  EXPECT_EQ(at(1).circuit, CircuitState::open);
+}
+
+TEST_F(GateBreaker, LateCopiesToAnEarlierShadowAreNotHeldAgainstItsSuccessor) {
+  put(table(0, 1, 0.0, 1.0));
+  auto next = table(0, 2, 0.0, 1.0);
+  next.other = instance("c", 9003);
+  put(next);
+  for (int i = 0; i < 20; ++i) gate.mirrored(0, {.shadow = "b", .error = true});
+  EXPECT_EQ(at(1).instance, "c");
+  EXPECT_EQ(at(1).circuit, CircuitState::closed);
+  for (int i = 0; i < 3; ++i) gate.mirrored(0, {.shadow = "c", .error = true});
   EXPECT_EQ(at(1).circuit, CircuitState::open);
 }
 

@@ -52,7 +52,7 @@ class LineProtocol final : public proxy::Protocol {
     const auto began = std::chrono::steady_clock::now();
     const auto done = world_->append(entered->target().id, line);
     // A mirrored line is taken and thrown away: a standby has no other way to do work without writing.
-    if (entered->mirror()) gate.mirrored(entered->segment(), {});
+    if (entered->mirror()) gate.mirrored(entered->segment(), {.shadow = entered->mirror()->id});
     entered->finish(done.has_value(),
                     std::chrono::duration_cast<proxy::Micros>(std::chrono::steady_clock::now() - began));
     co_return done ? "ok " + entered->target().id + " " + line + "\n" : "error " + done.error().what + "\n";

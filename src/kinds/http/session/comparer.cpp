@@ -48,8 +48,8 @@ void Comparer::offer(Pair pair) {
   const auto bytes = bytes_of(pair);
   {
     const std::lock_guard lock(mutex_);
-    if (pair.shadow_id != shadow_) {
-      shadow_ = pair.shadow_id;
+    if (pair.result.shadow != shadow_) {
+      shadow_ = pair.result.shadow;
       book_ = DifferenceBook(segments_, settings_.book);
     }
     book_.took(pair.segment, pair.primary.took, pair.shadow.took);
@@ -96,7 +96,7 @@ bool Comparer::judge(Pair& pair) {
   const auto compared = compare(pair.primary, pair.shadow, settings_.compare);
   const auto request = showable(without_values(pair.request), kRequestShownMax);
   const std::lock_guard lock(mutex_);
-  if (pair.shadow_id != shadow_) return pair.result.mismatched;
+  if (pair.result.shadow != shadow_) return pair.result.mismatched;
   if (twice) book_.learn(pair.segment, *twice);
   return book_.judge(pair.segment, request, compared);
 }
@@ -117,7 +117,7 @@ void Comparer::tell(Told told) {
     const auto now = std::chrono::steady_clock::now();
     for (const auto& one : all) {
       one.gate->mirrored(one.segment, one.result);
-      if (outbox->standing) outbox->standing->note(one.segment, one.shadow_id, !one.result.mismatched, now);
+      if (outbox->standing) outbox->standing->note(one.segment, one.result.shadow, !one.result.mismatched, now);
     }
   });
 }
@@ -139,7 +139,7 @@ void Comparer::run(std::stop_token stop) {
       log::error("answers could not be compared: {}", e.what());
     }
     const auto used = used_by_thread() - before;
-    tell({pair.gate, pair.segment, pair.result, std::move(pair.shadow_id)});
+    tell({pair.gate, pair.segment, std::move(pair.result)});
     lock.lock();
     waiting_bytes_ -= bytes;
     owed += std::chrono::duration_cast<std::chrono::nanoseconds>(used * (1 / settings_.cpu_share_max - 1));

@@ -31,7 +31,6 @@ class Comparer {
  public:
   struct Pair {
     proxy::Gate* gate = nullptr;  // outlives the gateway's loop
-    InstanceId shadow_id;
     std::size_t segment = 0;
     std::string request;  // method and target
     AnswerCopy primary;
@@ -63,7 +62,6 @@ class Comparer {
     proxy::Gate* gate;
     std::size_t segment;
     proxy::MirrorResult result;
-    InstanceId shadow_id;
   };
   // Results on their way to the gateway's thread, which may outlive this by a turn of the loop.
   struct Outbox {

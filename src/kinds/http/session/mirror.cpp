@@ -80,8 +80,8 @@ void Mirror::tell(MirrorJob job, proxy::MirrorResult result, AnswerCopy shadow, 
   // A primary that fails itself is no measure of its shadow.
   const bool comparable = !job.primary.head.empty() && job.primary_status < 500 && !shadow.head.empty();
   if (comparer_ && comparable) {
-    comparer_->offer({job.gate, job.to->id, job.segment, job.method + " " + job.target, std::move(job.primary),
-                      std::move(shadow), std::move(again), result});
+    comparer_->offer({job.gate, job.segment, job.method + " " + job.target, std::move(job.primary),
+                      std::move(shadow), std::move(again), std::move(result)});
     return;
   }
   if (comparer_) comparer_->skip(job.segment);
@@ -95,7 +95,7 @@ awaitable<proxy::MirrorResult> Mirror::send(const MirrorJob& job, Reply& reply) 
   const auto left = [&] {
     return std::max(Millis{0}, settings_.deadline - std::chrono::duration_cast<Millis>(Steady::now() - started));
   };
-  proxy::MirrorResult result;
+  proxy::MirrorResult result{.shadow = job.to->id};
   auto sent = Sent::stale;
   // A kept connection may turn out dead; a copy may safely be sent twice, so once more over a fresh one.
   for (const Millis idle_age_max : {Millis{10'000}, Millis{0}}) {

@@ -49,7 +49,10 @@ MirrorPool::MirrorPool(asio::any_io_executor executor, const Credentials& creden
     : executor_(std::move(executor)), credentials_(credentials) {}
 
 void MirrorPool::report(const MirrorJob& job, const proxy::MirrorResult& result) {
-  if (!stopped_) job.gate->mirrored(job.segment, result);
+  if (stopped_) return;
+  auto told = result;
+  if (!told.dropped) told.shadow = job.target->id;
+  job.gate->mirrored(job.segment, told);
 }
 
 void MirrorPool::submit(MirrorJob job, const Startup& like) {
