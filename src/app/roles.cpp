@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/agent.hpp"
 #include "app/controller.hpp"
@@ -25,14 +26,15 @@ Result<void> known(const char* role, const std::string& name, const std::vector<
 // A dead process refuses at once; one that is stopped must not keep a gateway from its clients for long.
 constexpr Millis kEpochWait{300};
 
-std::uint64_t epoch_elsewhere(const config::Config& config, const std::string& self, const ResourceId& id) {
+// `status`: the controller's, which tells of every resource.
+std::uint64_t epoch_elsewhere(const config::Config& config, const Result<nlohmann::json>& status,
+                              const std::string& self, const ResourceId& id) {
   std::uint64_t highest = 0;
   const auto consider = [&](const nlohmann::json& told) {
     if (const auto epoch = told.find("epoch"); epoch != told.end() && epoch->is_number_unsigned())
       highest = std::max(highest, epoch->get<std::uint64_t>());
   };
-  if (const auto status = io::rpc_call(config.controller_socket(), {{"verb", "status"}}, kEpochWait);
-      status && status->contains("resources"))
+  if (status && status->contains("resources"))
     for (const auto& resource : status->at("resources"))
       if (resource.value("name", "") == id) consider(resource);
   const auto* settings = config.find(id);
@@ -58,8 +60,10 @@ Result<void> run_gateway_role(const config::Config& config, const std::string& n
     settings.listeners.push_back(resource.listener);
     settings.listeners.back().listen = resource.listen_at(name);
   }
-  settings.epoch_elsewhere = [&config, &name](const ResourceId& resource) {
-    return epoch_elsewhere(config, name, resource);
+  settings.epoch_elsewhere = [&config, &name,
+                              status = std::optional<Result<nlohmann::json>>{}](const ResourceId& resource) mutable {
+    if (!status) status = io::rpc_call(config.controller_socket(), {{"verb", "status"}}, kEpochWait);
+    return epoch_elsewhere(config, *status, name, resource);
   };
   const auto protocols = [&kinds](const proxy::ListenerSettings& listener,
                                   boost::asio::any_io_executor executor) -> Result<std::unique_ptr<proxy::Protocol>> {
