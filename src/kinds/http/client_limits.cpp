@@ -1,22 +1,9 @@
 #include "kinds/http/client_limits.hpp"
 
-#include <charconv>
-
 #include "base/units.hpp"
+#include "kinds/http/option_text.hpp"
 
 namespace foreshadow::kinds::http {
-namespace {
-
-Result<std::uint64_t> parse_count(const std::string& text, std::uint64_t max) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value > max)
-    return fail(Code::invalid, "must be a number from 0 (no limit) to " + std::to_string(max));
-  return value;
-}
-
-}  // namespace
-
 std::vector<OptionInfo> client_limit_infos() {
   return {
       {"client_connections_max",
@@ -38,7 +25,7 @@ Result<void> set_client_limit(ClientLimits& limits, const std::string& name, con
     limits.body_bytes_per_s_min = value;
     return {};
   }
-  FS_TRY(value, parse_count(text, 1'000'000));
+  FS_TRY(value, parse_count(text, 0, 1'000'000));
   if (name == "client_connections_max")
     limits.connections_max = static_cast<int>(value);
   else

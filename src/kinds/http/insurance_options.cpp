@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "insurance_";
 
-Result<std::uint64_t> parse_count(const std::string& text, std::uint64_t max) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > max)
-    return fail(Code::invalid, fmt::format("must be a number from 1 to {}", max));
-  return value;
-}
-
 Result<std::vector<int>> parse_statuses(const std::string& text) {
   std::vector<int> statuses;
   if (text == "none") return statuses;
@@ -87,13 +79,13 @@ Result<void> set_insurance_option(InsuranceOptions& options, const std::string& 
       return fail(Code::invalid, "must lie between 1s and 1h");
     options.standing.window = value;
   } else if (name == "insurance_pairs") {
-    FS_TRY(value, parse_count(text, 1'000'000));
+    FS_TRY(value, parse_count(text, 1, 1'000'000));
     options.standing.pairs = value;
   } else if (name == "insurance_differing") {
     FS_TRY(value, parse_fraction(text));
     options.standing.differing = value;
   } else if (name == "insurance_at_once") {
-    FS_TRY(value, parse_count(text, 10'000));
+    FS_TRY(value, parse_count(text, 1, 10'000));
     options.at_once = value;
   } else if (name == "insurance_prefix_max") {
     FS_TRY(value, parse_bytes(text));

@@ -1,7 +1,6 @@
 #include "kinds/http/mirror_options.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/units.hpp"
 #include "kinds/http/compare/compare.hpp"
@@ -89,10 +88,7 @@ Result<void> set_mirror_option(MirrorOptions& options, const std::string& name, 
   } else if (name == "compare_cpu") {
     return set_fraction(options.compare_cpu, text, 0.001);
   } else if (name == "compare_samples") {
-    std::size_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value > kSamplesMax)
-      return fail(Code::invalid, "must be a number from 0 to 100");
+    FS_TRY(value, parse_count(text, 0, kSamplesMax));
     options.compare_samples = value;
   } else if (name == "compare_ignore") {
     options.compare_ignore = words(text);

@@ -1,5 +1,9 @@
 #include "kinds/http/option_text.hpp"
 
+#include <fmt/format.h>
+
+#include <charconv>
+
 #include "base/units.hpp"
 
 namespace foreshadow::kinds::http {
@@ -18,6 +22,14 @@ Result<bool> parse_bool(const std::string& text) {
   if (text == "true" || text == "yes") return true;
   if (text == "false" || text == "no") return false;
   return fail(Code::invalid, "must be true or false");
+}
+
+Result<std::uint64_t> parse_count(const std::string& text, std::uint64_t min, std::uint64_t max) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < min || value > max)
+    return fail(Code::invalid, fmt::format("must be a number from {} to {}", min, max));
+  return value;
 }
 
 }  // namespace foreshadow::kinds::http

@@ -130,11 +130,8 @@ Result<void> set(HttpOptions& options, const std::string& name, const std::strin
     FS_TRY(value, positive_duration(text));
     options.probe_interval = value;
   } else if (name == "probe_successes") {
-    int value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > 1000)
-      return fail(Code::invalid, "must be a number from 1 to 1000");
-    options.probe_successes = value;
+    FS_TRY(value, parse_count(text, 1, 1000));
+    options.probe_successes = static_cast<int>(value);
   } else if (name == "sticky") {
     FS_TRY(value, parse_sticky(text));
     options.sticky = value;

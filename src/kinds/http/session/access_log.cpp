@@ -3,11 +3,10 @@
 #include <chrono>
 
 #include "kinds/http/wire/access_line.hpp"
+#include "proxy/gate_stats.hpp"
 
 namespace foreshadow::kinds::http {
 namespace {
-
-constexpr std::string_view kUnmatched = "(unmatched)";
 
 std::string_view error_text(const Account& account) {
   switch (account.failure) {
@@ -52,7 +51,7 @@ AccessLog::AccessLog(ResourceId resource, const std::vector<Segment>& segments, 
       lines_(std::move(lines)),
       random_(seed) {
   for (const auto& segment : segments) segments_.push_back(segment.id);
-  segments_.emplace_back(kUnmatched);
+  segments_.emplace_back(proxy::kUnmatchedSegment);
 }
 
 void AccessLog::write(const Request& request, const Account& account, const Arrival& client) {

@@ -56,9 +56,13 @@ void append_escaped(std::string& out, std::string_view text) {
   }
 }
 
-void append_text(std::string& out, std::string_view key, std::string_view value) {
+void append_key(std::string& out, std::string_view key) {
   out += ",\"";
   out.append(key).append("\":");
+}
+
+void append_text(std::string& out, std::string_view key, std::string_view value) {
+  append_key(out, key);
   if (value.empty()) {
     out += "null";
     return;
@@ -68,15 +72,17 @@ void append_text(std::string& out, std::string_view key, std::string_view value)
   out += '"';
 }
 
-void append_value(std::string& out, std::string_view key, std::int64_t value) {
-  out += ",\"";
-  out.append(key).append("\":");
-  append_number(out, value);
+void append_value(std::string& out, std::string_view key, std::int64_t value, bool known = true) {
+  append_key(out, key);
+  if (known)
+    append_number(out, value);
+  else
+    out += "null";
 }
 
 void append_flag(std::string& out, std::string_view key, bool value) {
-  out += ",\"";
-  out.append(key).append(value ? "\":true" : "\":false");
+  append_key(out, key);
+  out += value ? "true" : "false";
 }
 
 // The '?' stays, to say that there was a query.
@@ -102,18 +108,12 @@ void append_access_line(std::string& out, const AccessLine& line) {
   append_text(out, "version", line.version);
   append_text(out, "method", line.method);
   append_target(out, line.target, line.query);
-  if (line.status != 0)
-    append_value(out, "status", line.status);
-  else
-    out += ",\"status\":null";
+  append_value(out, "status", line.status, line.status != 0);
   append_value(out, "bytes_in", static_cast<std::int64_t>(line.bytes_in));
   append_value(out, "bytes_out", static_cast<std::int64_t>(line.bytes_out));
   append_value(out, "total_us", line.total_us);
   append_value(out, "wait_us", line.wait_us);
-  if (line.first_byte_us >= 0)
-    append_value(out, "first_byte_us", line.first_byte_us);
-  else
-    out += ",\"first_byte_us\":null";
+  append_value(out, "first_byte_us", line.first_byte_us, line.first_byte_us >= 0);
   append_flag(out, "mirrored", line.mirrored);
   append_flag(out, "retried", line.retried);
   append_flag(out, "insured", line.insured);
