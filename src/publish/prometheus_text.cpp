@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <string_view>
@@ -45,6 +46,15 @@ class Page {
   };
   void add(const std::string& name, const char* type, const char* help, const Labels& labels, double value) {
     put(family(name, type, help), name, labels, value);
+  }
+  // One sample a value that the label takes.
+  void add_by(const std::string& name, const char* help, const Labels& labels, std::string_view label,
+              std::initializer_list<std::pair<const char*, std::uint64_t>> values) {
+    for (const auto& [value, count] : values) {
+      auto with = labels;
+      with.emplace_back(label, value);
+      add(name, "counter", help, with, static_cast<double>(count));
+    }
   }
   // Of the class `le` what lies under its edge for certain: the bucket astride of it counts to the next. The sum is
   // that of the buckets' middles, exact to 1/128.
@@ -154,19 +164,14 @@ void add_value(Page& page, const ObservedValue& observed) {
 }
 
 void add_failures(Page& page, const Labels& side, const Failures& failures) {
-  const auto add = [&](const char* reason, std::uint64_t value) {
-    auto labels = side;
-    labels.emplace_back("reason", reason);
-    page.add("foreshadow_gateway_request_failures_total", "counter",
-             "Requests that failed, by reason; client_gone is the client's doing and no error.", labels,
-             static_cast<double>(value));
-  };
-  add("connect", failures.connect);
-  add("reset", failures.reset);
-  add("timeout", failures.timeout);
-  add("protocol", failures.protocol);
-  add("status_5xx", failures.status_5xx);
-  add("client_gone", failures.client_gone);
+  page.add_by("foreshadow_gateway_request_failures_total",
+              "Requests that failed, by reason; client_gone is the client's doing and no error.", side, "reason",
+              {{"connect", failures.connect},
+               {"reset", failures.reset},
+               {"timeout", failures.timeout},
+               {"protocol", failures.protocol},
+               {"status_5xx", failures.status_5xx},
+               {"client_gone", failures.client_gone}});
 }
 
 void add_instance(Page& page, const GatewayReport& report, const InstanceStats& stats) {
@@ -185,17 +190,12 @@ void add_instance(Page& page, const GatewayReport& report, const InstanceStats& 
 }
 
 void add_refusals(Page& page, const Labels& segment, const Refusals& refusals) {
-  const auto add = [&](const char* reason, std::uint64_t value) {
-    auto labels = segment;
-    labels.emplace_back("reason", reason);
-    page.add("foreshadow_gateway_refusals_total", "counter", "Requests that no instance was given, by reason.", labels,
-             static_cast<double>(value));
-  };
-  add("parked_too_long", refusals.parked_too_long);
-  add("parked_full", refusals.parked_full);
-  add("queued_too_long", refusals.queued_too_long);
-  add("queue_full", refusals.queue_full);
-  add("circuit_open", refusals.circuit_open);
+  page.add_by("foreshadow_gateway_refusals_total", "Requests that no instance was given, by reason.", segment, "reason",
+              {{"parked_too_long", refusals.parked_too_long},
+               {"parked_full", refusals.parked_full},
+               {"queued_too_long", refusals.queued_too_long},
+               {"queue_full", refusals.queue_full},
+               {"circuit_open", refusals.circuit_open}});
 }
 
 void add_gateway(Page& page, const GatewayReport& report) {
@@ -255,16 +255,12 @@ void add_gateway(Page& page, const GatewayReport& report) {
     mirror("foreshadow_gateway_mirror_errors_total", "Copies that failed.", segment.mirror.errors);
     mirror("foreshadow_gateway_mirror_mismatches_total", "Copies answered unlike the original.",
            segment.mirror.mismatched);
-    const auto insured = [&](const char* result, std::uint64_t value) {
-      auto with = labels;
-      with.emplace_back("result", result);
-      page.add("foreshadow_gateway_insured_requests_total", "counter",
-               "Failures of the primary for which the shadow was asked: served, completed, or it failed too.", with,
-               static_cast<double>(value));
-    };
-    insured("served", segment.insurance.served);
-    insured("completed", segment.insurance.completed);
-    insured("failed", segment.insurance.failed);
+    page.add_by("foreshadow_gateway_insured_requests_total",
+                "Failures of the primary for which the shadow was asked: served, completed, or it failed too.", labels,
+                "result",
+                {{"served", segment.insurance.served},
+                 {"completed", segment.insurance.completed},
+                 {"failed", segment.insurance.failed}});
     page.add_histogram("foreshadow_gateway_mirror_duration_seconds", "From a copy's turn to the end of its answer.",
                        labels, segment.mirror.latency);
   }
