@@ -220,8 +220,7 @@ int bypass(const BypassOptions& options) {
   }
   if (!*journaled) return show(options, *place, fail(Code::unreachable, "no controller"), false);
   const auto status = settled_status(*place, options.resource);
-  if (!status && !nobody_there(status.error())) return tell(status.error());
-  if (!status && status.error().code == Code::timeout) return tell(status.error());
+  if (!status && status.error().code != Code::unreachable) return tell(status.error());
   return show(options, *place, status, true);
 }
 

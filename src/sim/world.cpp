@@ -456,14 +456,15 @@ Evidence World::evidence(SimResource& r) {
   for (auto& g : gateways_)
     if (const auto& gate = g.gates[r.resource.id]; answers(g) && (gate.behind || gate.sealed_for))
       e.closed.push_back(g.name);
-  const auto* seen = table_of(r);
-  for (const auto& route : seen ? seen->routes : std::vector<SegmentRoute>{}) {
-    const auto& table = *seen;
+  if (random_.chance(0.02)) e.unmovable.push_back({"temporary table", 1});
+  const auto* table = table_of(r);
+  if (!table) return e;
+  for (const auto& route : table->routes) {
     SegmentEvidence s;
     s.segment = route.segment;
     s.current_requests = 40;
-    if (const auto* current = find(r, table.current.id); current && current->sick) s.current_errors = 8;
-    auto* other = table.other ? find(r, table.other->id) : nullptr;
+    if (const auto* current = find(r, table->current.id); current && current->sick) s.current_errors = 8;
+    auto* other = table->other ? find(r, table->other->id) : nullptr;
     if (other && (!other->alive || other->sick)) other->seen_unwell = true;
     if (other && other->alive) e.lag = Millis{100};
     if (route.mirror > 0 && other) {
@@ -476,7 +477,6 @@ Evidence World::evidence(SimResource& r) {
     }
     e.segments.push_back(s);
   }
-  if (random_.chance(0.02)) e.unmovable.push_back({"temporary table", 1});
   return e;
 }
 
