@@ -168,7 +168,8 @@ bool too_stale(const Lifecycle& l, const Segment& segment, Time now) {
   return now - known_at > std::max(segment.staleness_max, Millis{3000});
 }
 
-// A gateway that does not take its table keeps everything waiting; whoever wants a handover is told why it does not begin.
+// A gateway that does not take its table keeps everything waiting; whoever wants a handover is told why it does not
+// begin.
 void say_why_not(Context& c) {
   if (!wants_handover(c.l)) return;
   if (const auto refusal = may_not_hand_over(c.state, c.l, c.now)) refuse(c, *refusal, Question::handover, "hand over");

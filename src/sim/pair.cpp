@@ -40,8 +40,8 @@ PairReport run_pair(std::uint64_t seed) {
                                                   .removed = absence.removed}));
           ++report.runs;
           report.handed_over += one.epoch > 0 ? 1 : 0;
-          // One that is back at once, or accounted for, keeps nobody from it. While one is away the primary may die, and
-          // a database whose handover had not begun is then no longer handed over.
+          // One that is back at once, or accounted for, keeps nobody from it. While one is away the primary may die,
+          // and a database whose handover had not begun is then no longer handed over.
           const bool must = absence.removed || (absence.down && *absence.down < Millis{1000});
           const auto what = !one.violation.empty() ? one.violation : must && one.epoch == 0 ? "no handover" : "";
           if (!what.empty())

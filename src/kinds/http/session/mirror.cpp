@@ -80,8 +80,8 @@ void Mirror::tell(MirrorJob job, proxy::MirrorResult result, AnswerCopy shadow, 
   // A primary that fails itself is no measure of its shadow.
   const bool comparable = !job.primary.head.empty() && job.primary_status < 500 && !shadow.head.empty();
   if (comparer_ && comparable) {
-    comparer_->offer({job.gate, job.segment, job.method + " " + job.target, std::move(job.primary),
-                      std::move(shadow), std::move(again), std::move(result)});
+    comparer_->offer({job.gate, job.segment, job.method + " " + job.target, std::move(job.primary), std::move(shadow),
+                      std::move(again), std::move(result)});
     return;
   }
   if (comparer_) comparer_->skip(job.segment);

@@ -81,7 +81,8 @@ awaitable<Session::Relayed> Session::relay_over_h2(const Request& request, Uploa
   const auto timeout = upstream_timeout(request);
   const auto& head = answer_.head;
   Relayed relayed;
-  const auto to_client = compose_head(request, head, answer_framing_, read_connection(head.fields), "2.0", relayed.keep);
+  const auto to_client =
+      compose_head(request, head, answer_framing_, read_connection(head.fields), "2.0", relayed.keep);
   const bool chunked = to_client.kind == BodyKind::chunked;
   // Without a body by its nature, whatever the instance sends.
   const bool bodyless = to_client.kind == BodyKind::none;
