@@ -24,11 +24,14 @@ RestRoom::RestRoom(const asio::any_io_executor& executor, Wake wake)
     : executor_(executor), wake_(std::move(wake)), poll_(executor), sweeper_(executor) {
   boost::system::error_code error;
   io::Fd fd(epoll_create1(EPOLL_CLOEXEC));
-  if (!fd)
+  if (fd)
+    poll_.assign(fd.get(), error);
+  else
     error.assign(errno, boost::system::system_category());
-  else if (!poll_.assign(fd.get(), error))
+  if (error)
+    log::warn("idle connections keep their sessions: {}", error.message());
+  else
     static_cast<void>(fd.release());
-  if (error) log::warn("idle connections keep their sessions: {}", error.message());
 }
 
 RestRoom::~RestRoom() { close(); }
