@@ -30,6 +30,32 @@ TEST_F(Proxying, PassesARequestAndItsAnswer) {
   EXPECT_EQ(seen.field("via"), "1.1 foreshadow");
 }
 
+// RFC 9110, section 7.6.2.
+TEST_F(Proxying, MaxForwardsCountsDownForOptionsAndTrace) {
+  start();
+  auto client = connect();
+  const auto asked = [&](const std::string& head) {
+    EXPECT_TRUE(client.send(head + "Host: shop\r\n\r\n"));
+    return read_message(client).value();
+  };
+  EXPECT_EQ(asked("OPTIONS /x HTTP/1.1\r\nMax-Forwards: 7\r\n").body, "a /x");
+  EXPECT_EQ(a.requests().back().field("max-forwards"), "6");
+  asked("TRACE /x HTTP/1.1\r\nMax-Forwards: 99999999999\r\n");
+  EXPECT_EQ(a.requests().back().field("max-forwards"), "4294967294");
+  asked("GET /x HTTP/1.1\r\nMax-Forwards: 0\r\n");
+  EXPECT_EQ(a.requests().back().field("max-forwards"), "0");
+  asked("OPTIONS /x HTTP/1.1\r\nMax-Forwards: few\r\n");
+  EXPECT_EQ(a.requests().back().field("max-forwards"), "few");
+
+  const auto seen = a.requests().size();
+  const auto here = asked("OPTIONS * HTTP/1.1\r\nMax-Forwards: 0\r\n");
+  EXPECT_EQ(here.status(), 200);
+  EXPECT_NE(here.body.find("the gateway"), std::string::npos);
+  EXPECT_EQ(asked("TRACE / HTTP/1.1\r\nMax-Forwards: 0\r\nCookie: secret\r\n").status(), 501);
+  EXPECT_EQ(a.requests().size(), seen);
+  EXPECT_EQ(asked("GET /on HTTP/1.1\r\n").body, "a /on");
+}
+
 TEST_F(Proxying, KeepsBothConnections) {
   start();
   auto client = connect();

@@ -56,6 +56,7 @@ awaitable<void> Exchange::run() {
   const LogAtEnd log(link_.core.access_log.get(), request_, account_, link_.client);
   if (!read_head() || !co_await read_ahead()) co_return;
   request_.received_at = Steady::now();
+  if (const auto here = words_for_last_hop(request_.head)) co_return answer(here->status, here->text);
   identify(request_.identity, request_.head, request_.connection, link_.core.identity, link_.core.random);
   request_.segment = link_.core.matcher.match(request_.head, request_.connection);
   account_.matched = true;

@@ -3,6 +3,7 @@
 #include "base/assert.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/cookie.hpp"
+#include "kinds/http/wire/max_forwards.hpp"
 #include "kinds/http/wire/text.hpp"
 #include "kinds/http/wire/upgrade.hpp"
 
@@ -57,6 +58,13 @@ Words words_for(const Attempt& attempt, bool safe) {
       break;
   }
   return {502, "the service gave an answer that cannot be understood"};
+}
+
+std::optional<Words> words_for_last_hop(const RequestHead& head) {
+  if (max_forwards(head) != 0U) return std::nullopt;
+  // What it would reflect are the fields of whoever has come before us.
+  if (head.method == "TRACE") return Words{501, "Max-Forwards has TRACE end here, and it is not offered here"};
+  return Words{200, "Max-Forwards had this answered here, by the gateway and not by the service"};
 }
 
 Words words_for_no_connection(const Error& error) {

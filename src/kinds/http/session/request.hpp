@@ -74,6 +74,8 @@ struct Words {
 };
 // What such an end is, as clients feel it; a client that spoils its own request is none.
 proxy::Failure failure_of(End end);
+// For TRACE or OPTIONS that was to go no further than here (RFC 9110, section 7.6.2).
+std::optional<Words> words_for_last_hop(const RequestHead& head);
 // For an attempt that brought no answer; `safe`: the request's method is.
 Words words_for(const Attempt& attempt, bool safe);
 // For an instance that could not be connected to.

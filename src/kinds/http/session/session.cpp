@@ -67,6 +67,8 @@ awaitable<bool> Session::serve_one() {
   if (!request.whole || core_->options.upstream_h2.speak == h2client::Speak::h2) request.upgrade.clear();
 
   request.received_at = Watch::Steady::now();
+  if (const auto here = words_for_last_hop(request.head))
+    co_return co_await answer(&request, here->status, here->text, !request.whole);
   identify(request.identity, request.head, request.connection, core_->identity, core_->random);
   request.segment = core_->matcher.match(request.head, request.connection);
   account_.matched = true;

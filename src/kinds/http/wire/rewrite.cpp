@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "kinds/http/wire/identity.hpp"
+#include "kinds/http/wire/max_forwards.hpp"
 #include "kinds/http/wire/text.hpp"
 
 namespace foreshadow::kinds::http {
@@ -134,12 +135,16 @@ void append_request(std::string& out, const RequestHead& head, const Connection&
                     const RequestRewrite& rewrite) {
   out.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
   append_field(out, "Host", head.minor == 0 && head.host.empty() ? rewrite.fallback_host : head.host);
+  const auto hops = max_forwards(head);
   for (const auto& field : head.fields) {
     if (is_hop_by_hop(field.name) || is_request_bookkeeping(field.name) || is_nominated(connection, field.name))
       continue;
     if (!rewrite.trust_forwarded && equals_lower(field.name, "x-forwarded-proto")) continue;
     if (rewrite.identity && rewrite.identity->drops(field.name)) continue;
-    append_field(out, field.name, field.value);
+    if (hops && is_max_forwards(head, field))
+      append_field(out, field.name, std::to_string(std::max(*hops, 1U) - 1));
+    else
+      append_field(out, field.name, field.value);
   }
   if (rewrite.identity) out += rewrite.identity->lines;
   // A nominated X-Forwarded-For is the client's wish to have its own dropped; ours is added all the same.
@@ -200,6 +205,8 @@ bool is_safe(std::string_view method) {
 
 std::string_view reason_phrase(int status) {
   switch (status) {
+    case 200:
+      return "OK";
     case 400:
       return "Bad Request";
     case 408:

@@ -46,6 +46,18 @@ TEST_F(H2Serving, PassesARequestAndItsAnswer) {
   EXPECT_EQ(seen.head.find("\r\n:"), std::string::npos);
 }
 
+TEST_F(H2Serving, WhatIsToGoNoFurtherIsAnsweredHere) {
+  start();
+  auto c = client();
+  auto head = get("/x", {{"max-forwards", "0"}});
+  for (auto& [name, value] : head)
+    if (name == ":method") value = "OPTIONS";
+  const auto answer = c->ask(head);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_NE(answer.body.find("the gateway"), std::string::npos);
+  EXPECT_TRUE(a.requests().empty());
+}
+
 TEST_F(H2Serving, ServesHttp1OnTheSameListener) {
   start();
   auto c = client();
