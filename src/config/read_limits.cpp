@@ -16,6 +16,7 @@ void read_times(Fields& f, proxy::CircuitSettings& circuit, const char* base, co
 
 void read_limits(Fields& f, proxy::InstanceLimits& limits) {
   f.integer("upstream_connections_max", limits.at_once_max, 0, 1'000'000);
+  f.integer("release_concurrency", limits.release_concurrency, 1, 1'000'000);
   f.integer("upstream_queue_max", limits.queued_max, 0, 1'000'000);
   f.duration("upstream_queue_timeout", limits.queue_timeout);
   if (!f.has("upstream_connections_max"))

@@ -18,6 +18,9 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
 namespace {
+// Work may last: a connection of the kind tcp does for hours.
+constexpr Millis kReleasePace{10};
+
 const char* name_of(Failure failure) {
   switch (failure) {
     case Failure::connect:
@@ -41,6 +44,11 @@ const char* name_of(Failure failure) {
 
 bool GateImpl::held_up(Work work) const {
   return machine_.parks() && (work == Work::write || machine_.parks_reads(Clock::now()));
+}
+
+bool GateImpl::comes_after_parked(Work work) const {
+  return work == Work::write && !parked_.empty() && !machine_.parks() &&
+         parked_.size() < static_cast<std::size_t>(settings_.parked_max);
 }
 
 bool GateImpl::has_place(const Lane& lane) const {
@@ -97,7 +105,8 @@ Pass GateImpl::grant(Choice choice, std::size_t segment, Work work) {
 }
 
 std::optional<Pass> GateImpl::try_enter(std::size_t segment, std::uint64_t sticky, Work work) {
-  if (closed_ || held_up(work) || !current_->circuit.closed() || !has_room(*current_)) return std::nullopt;
+  if (closed_ || held_up(work) || comes_after_parked(work) || !current_->circuit.closed() || !has_room(*current_))
+    return std::nullopt;
   auto choice = choose(segment, sticky);
   if (!has_room(*choice.lane)) return std::nullopt;
   return grant(std::move(choice), segment, work);
@@ -105,7 +114,7 @@ std::optional<Pass> GateImpl::try_enter(std::size_t segment, std::uint64_t stick
 
 asio::awaitable<Result<Pass>> GateImpl::enter(std::size_t segment, std::uint64_t sticky, Work work) {
   if (closed_) co_return fail(Code::cancelled, "the gateway is stopping");
-  if (held_up(work)) co_return co_await park(segment, sticky, work);
+  if (held_up(work) || comes_after_parked(work)) co_return co_await park(segment, sticky, work);
   auto choice = choose(segment, sticky);
   auto& lane = *choice.lane;
   const bool admitted = &lane != current_ || admits(lane);
@@ -249,7 +258,18 @@ void GateImpl::serve(Lane& lane) {
 
 void GateImpl::release_parked() {
   FS_ASSERT(!machine_.parks());
-  while (!parked_.empty()) send_on(*parked_.front());
+  release_window_ = in_flight_ + settings_.limits.release_concurrency;
+  release_more();
+  if (parked_.empty() || !pace_) return;
+  pace_->expires_after(kReleasePace);
+  // Cancelled before `this` dies: close() destroys the timer on the gateway's own thread.
+  pace_->async_wait([this](const boost::system::error_code& error) {
+    if (!error && !machine_.parks()) release_parked();
+  });
+}
+
+void GateImpl::release_more() {
+  while (!parked_.empty() && in_flight_ < release_window_) send_on(*parked_.front());
 }
 
 // They came before everybody who will be parked from now on.
@@ -314,6 +334,10 @@ void GateImpl::leave(Pass& pass) {
   --lane.busy;
   --in_flight_;
   if (!lane.queue.empty()) serve(lane);
+  if (!parked_.empty() && !machine_.parks()) {
+    ++release_window_;
+    release_more();
+  }
   if (!lane.in_table) sweep_lanes();
   if (pass.work() == Work::write && --writing_ == 0 && machine_.state() == HoldState::holding) advance();
 }

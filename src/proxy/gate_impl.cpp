@@ -18,6 +18,7 @@ GateImpl::GateImpl(asio::any_io_executor executor, GateSettings settings, std::o
       random_(settings_.seed),
       timer_(executor_),
       retry_(executor_),
+      pace_(executor_),
       stats_(settings_.segments) {
   // Whoever fails to connect waits, and nobody else need find out.
   if (waits()) settings_.limits.breaker.consecutive = 1;
@@ -284,6 +285,7 @@ void GateImpl::close() {
   closed_ = true;
   timer_.reset();
   retry_.reset();
+  pace_.reset();
   answer_holds(fail(Code::cancelled, "the gateway is stopping"));
   for (auto* waiter : parked_) waiter->timer.cancel();
   for (auto& lane : lanes_)

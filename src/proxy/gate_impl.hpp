@@ -98,6 +98,8 @@ class GateImpl final : public Gate {
 
   // gate_flow.cpp
   bool held_up(Work work) const;
+  // Some of what a hold had parked waits still, and this would overtake it. Where there is no room to wait, it may.
+  bool comes_after_parked(Work work) const;
   bool has_place(const Lane& lane) const;
   // And nobody waits for it.
   bool has_room(const Lane& lane) const;
@@ -121,7 +123,10 @@ class GateImpl final : public Gate {
   void send_on(Waiter& waiter);
   // Gives what room there is to those who wait for it.
   void serve(Lane& lane);
+  // FIFO, and not all at once: the side that has just opened is met with a slow start (RFC 5681, section 3.1, has one
+  // for packets). So many begin, as many again every 10 ms, and two for each that ends, until nobody waits.
   void release_parked();
+  void release_more();
   void park_queued();
   void feed(Lane& lane, bool ok, const char* why);
 
@@ -155,12 +160,14 @@ class GateImpl final : public Gate {
   HoldMachine machine_;
   std::optional<boost::asio::steady_timer> timer_;
   std::optional<boost::asio::steady_timer> retry_;
+  std::optional<boost::asio::steady_timer> pace_;
   std::vector<HoldDone> hold_done_;
   std::list<Waiter*> parked_;
   GateStats stats_;
   std::map<std::string, int> unmovable_;
   int sessions_ = 0;
   int in_flight_ = 0;
+  int release_window_ = 0;  // so much may be in flight while parked work goes
   int writing_ = 0;  // of those in flight, what a hold waits for
   bool closed_ = false;
 };

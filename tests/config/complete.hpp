@@ -28,7 +28,7 @@ resources:
         writes: true
         honours_mirror_mark: true
     listener: {connections_max: 500, idle_timeout: 30s, header_timeout: 5s, upstream_timeout: 20s, header_bytes_max: 16KiB,
-      body_spool_max: 256KiB, parked_max: 200, proxy_protocol: required, tls: {certificates: [{certificate_file: shop.pem, key_file: shop.key}], client_certificates: require, client_ca_file: clients.pem, check_interval: 5s}, upstream_connections_max: 100, upstream_queue_max: 50, upstream_queue_timeout: 2s, breaker: {connect_failures: 4, open_time: 200ms, max_open_time: 2s, wait: 3s}, outlier: {consecutive_errors: 6, failure_share: 20%, request_volume: 30, interval: 20s, base_ejection_time: 3s, max_ejection_time: 1m}}
+      body_spool_max: 256KiB, parked_max: 200, release_concurrency: 20, proxy_protocol: required, tls: {certificates: [{certificate_file: shop.pem, key_file: shop.key}], client_certificates: require, client_ca_file: clients.pem, check_interval: 5s}, upstream_connections_max: 100, upstream_queue_max: 50, upstream_queue_timeout: 2s, breaker: {connect_failures: 4, open_time: 200ms, max_open_time: 2s, wait: 3s}, outlier: {consecutive_errors: 6, failure_share: 20%, request_volume: 30, interval: 20s, base_ejection_time: 3s, max_ejection_time: 1m}}
     observe:
       interval: 250ms
       stale_after: 2s

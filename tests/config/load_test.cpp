@@ -49,6 +49,7 @@ TEST(Load, ReadsEverySectionOfACompleteFile) {
   const auto& limits = shop.listener.limits;
   EXPECT_EQ(limits.at_once_max, 100);
   EXPECT_EQ(limits.queued_max, 50);
+  EXPECT_EQ(limits.release_concurrency, 20);
   EXPECT_EQ(limits.queue_timeout, Millis{2'000});
   EXPECT_EQ(limits.breaker.consecutive, 4);
   EXPECT_EQ(limits.breaker.open, Millis{200});

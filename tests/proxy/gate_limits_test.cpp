@@ -99,6 +99,76 @@ TEST_F(GateImpatient, AHoldParksTheQueueAheadOfAllThatComes) {
   EXPECT_EQ((*late.result)->target().id, "b");
 }
 
+struct GateRelease : GateTest {
+  GateRelease() : GateTest({.release_concurrency = 2}) {}
+  // How many of those that were parked have begun.
+  int begun() {
+    int n = 0;
+    for (const auto& entry : entries) n += entry.result.has_value();
+    return n;
+  }
+};
+
+TEST_F(GateRelease, ParkedWorkBeginsInOrderAndNotAllAtOnce) {
+  ASSERT_TRUE(hold());
+  for (int i = 0; i < 12; ++i) enter(1);
+  ASSERT_TRUE(gate.seal(1, 1));
+  auto next = table(1, 1);
+  next.current = instance("b", 9002);
+  put(next);
+  EXPECT_EQ(gate.report().in_flight, 2);
+  EXPECT_EQ(gate.report().parked, 10);
+  EXPECT_FALSE(gate.try_enter(1, 0, Work::write)) << "it would overtake";
+  // What comes now goes behind.
+  enter(1);
+  auto first = entries.begin();
+  context.poll();
+  ASSERT_TRUE(first->result);
+  end(first->result);
+  EXPECT_EQ(gate.report().in_flight, 3) << "for one that ended, two more";
+  int ended = 1;
+  while (ended < 13) {
+    ASSERT_TRUE(until([&] { return begun() > 0; }));
+    for (auto& entry : entries)
+      if (entry.result) {
+        EXPECT_EQ(entry.order, ++ended);
+        EXPECT_EQ((*entry.result)->target().id, "b");
+        end(entry.result);
+      }
+  }
+  EXPECT_TRUE(gate.try_enter(1, 0, Work::write));
+}
+
+TEST_F(GateRelease, ReadsHaveNotWaitedAndDoNotBeginTo) {
+  ASSERT_TRUE(hold());
+  for (int i = 0; i < 12; ++i) enter(1);
+  gate.release(1, 1);
+  EXPECT_TRUE(gate.try_enter(1, 0, Work::read));
+}
+
+// A connection of the kind tcp lasts: others must not wait for its end.
+TEST_F(GateRelease, WorkThatLastsKeepsNobodyWaiting) {
+  ASSERT_TRUE(hold());
+  for (int i = 0; i < 12; ++i) enter(1);
+  gate.release(1, 1);
+  EXPECT_LT(gate.report().in_flight, 12);
+  EXPECT_TRUE(until([&] { return begun() == 12; }));
+}
+
+TEST_F(GateRelease, AnotherHoldParksWhoStillWaits) {
+  ASSERT_TRUE(hold());
+  for (int i = 0; i < 12; ++i) enter(1);
+  gate.release(1, 1);
+  ASSERT_TRUE(hold());
+  const auto still = gate.report().parked;
+  EXPECT_EQ(still, 10);
+  context.restart();
+  context.run_for(std::chrono::milliseconds{50});
+  EXPECT_EQ(gate.report().parked, still);
+  gate.release(1, 1);
+  EXPECT_TRUE(until([&] { return begun() == 12; }));
+}
+
 TEST_F(GateImpatient, AShadowThatGoesLeavesItsQueueToTheCurrentSide) {
   put(table(0, 1, 1.0));
   auto& there = enter(0);
@@ -115,8 +185,8 @@ TEST_F(GateImpatient, AShadowThatGoesLeavesItsQueueToTheCurrentSide) {
 
 struct GateBreaker : GateTest {
   GateBreaker()
-      : GateTest({.breaker = {.consecutive = 3, .open = Millis{40}, .open_max = Millis{100}},
-                  .outlier = {.consecutive = 3, .share = 0, .open = Millis{40}, .open_max = Millis{100}}}) {}
+      : GateTest({.breaker = {.consecutive = 3, .open = Millis{300}, .open_max = Millis{600}},
+                  .outlier = {.consecutive = 3, .share = 0, .open = Millis{300}, .open_max = Millis{600}}}) {}
   void one(Failure failure, const InstanceId& at, std::size_t segment = 0) {
     auto pass = gate.try_enter(segment, 0);
     ASSERT_TRUE(pass);
@@ -243,7 +313,7 @@ TEST_F(GateBreaker, InAHoldAReadThatFindsTheCurrentSideLeftAloneWaits) {
 
 struct GateWaits : GateTest {
   GateWaits()
-      : GateTest({.breaker = {.consecutive = 5, .open = Millis{20}, .open_max = Millis{40}},
+      : GateTest({.breaker = {.consecutive = 5, .open = Millis{200}, .open_max = Millis{400}},
                   .unreachable_wait = Millis{10'000}}) {}
   // The current side takes no connections: one unit of work found out, and is given back.
   void lose() {
