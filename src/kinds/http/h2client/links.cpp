@@ -73,7 +73,9 @@ awaitable<Result<Links::Got>> Links::get(const Instance& instance, Key key, Mill
         co_return got;
       }
     if (kept->links.empty() && Steady::now() < kept->http1_until) co_return Got{};
-    if (!unsettled && may_dial(*kept)) {
+    // Those before us may leave enough: then ours is there as soon as they have taken theirs.
+    const bool soon = unsettled || room_left(*kept) > kept->waiters.size();
+    if (!soon && may_dial(*kept)) {
       kept->dialling = true;
       asio::co_spawn(executor_, dial(shared_from_this(), kept, instance, timeout, connect), asio::detached);
     }
@@ -84,12 +86,12 @@ awaitable<Result<Links::Got>> Links::get(const Instance& instance, Key key, Mill
       kept->waiters.push_back(&waiter);
     {
       const Place<Shelf, Waiter> place{*kept, waiter};
-      waiter.woken.expires_at(unsettled ? std::min(deadline, Steady::now() + kSettle) : deadline);
+      waiter.woken.expires_at(soon ? std::min(deadline, Steady::now() + kSettle) : deadline);
       co_await waiter.woken.async_wait(use_tuple);
     }
     if (waiter.error) co_return tl::make_unexpected(std::move(*waiter.error));
     if (waiter.conn) co_return Got{nullptr, std::move(waiter.conn), false};
-    called = waiter.called || (unsettled && Steady::now() < deadline);
+    called = waiter.called || (soon && Steady::now() < deadline);
     if (!called)
       co_return fail(Code::timeout, fmt::format("{}: no place on its connections in time", instance.endpoint.text()));
   }
@@ -150,11 +152,15 @@ bool Links::may_dial(const Shelf& shelf) const {
          (shelf.links.empty() || Steady::now() - shelf.failed_at >= kDialPause);
 }
 
-void Links::call(Shelf& shelf) {
-  std::erase_if(shelf.links, [](const std::shared_ptr<Link>& link) { return link->leaving(); });
+std::size_t Links::room_left(const Shelf& shelf) {
   std::size_t room = 0;
   for (const auto& link : shelf.links) room += link->room();
-  room -= std::min(room, shelf.on_their_way);
+  return room - std::min(room, shelf.on_their_way);
+}
+
+void Links::call(Shelf& shelf) {
+  std::erase_if(shelf.links, [](const std::shared_ptr<Link>& link) { return link->leaving(); });
+  auto room = room_left(shelf);
   // One is enough to have another connection made.
   if (room == 0 && shelf.on_their_way == 0 && may_dial(shelf)) room = 1;
   for (; room > 0 && !shelf.waiters.empty(); --room) call_first(shelf);

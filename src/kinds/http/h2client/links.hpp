@@ -72,6 +72,8 @@ class Links : public std::enable_shared_from_this<Links> {
   awaitable<Result<std::shared_ptr<Link>>> greet(const std::shared_ptr<Shelf>& shelf, std::unique_ptr<Conn>& conn,
                                                  Millis timeout);
   bool may_dial(const Shelf& shelf) const;
+  // Places that nobody has been called to.
+  static std::size_t room_left(const Shelf& shelf);
   // Calls as many as may find something now.
   void call(Shelf& shelf);
   static void call_first(Shelf& shelf);
