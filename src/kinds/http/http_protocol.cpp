@@ -188,7 +188,9 @@ Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSett
     FS_TRY(comparer, make_comparer(executor, options.mirror, settings.segments, standing));
     core->comparer = std::move(comparer);
   }
-  const MirrorSettings mirror{.deadline = options.mirror.timeout, .twice_share = options.mirror.compare_noise};
+  const MirrorSettings mirror{.deadline = options.mirror.timeout,
+                              .writes_per_s = options.mirror.writes_per_s,
+                              .twice_share = options.mirror.compare_noise};
   core->mirror = std::make_shared<Mirror>(executor, core->watchdog, mirror, tls, core->comparer, core->spool_room);
   if (options.mirror.trial)
     core->trial = std::make_shared<MirrorTrial>(

@@ -37,6 +37,8 @@ Result<void> set_fraction(double& option, const std::string& text, double min) {
 std::vector<OptionInfo> mirror_option_infos() {
   return {
       {"mirror_timeout", "a mirrored request that the shadow answers no sooner failed there (default 5s)"},
+      {"mirror_writes_per_second",
+       "of segments with honours_mirror_mark, so many unsafe requests are mirrored at most (default 1000; 0: none)"},
       {"mirror_trial",
        "mirror nothing in one of twenty slots of time, and less everywhere when the primary is slower in the others "
        "(default true)"},
@@ -63,6 +65,9 @@ Result<void> set_mirror_option(MirrorOptions& options, const std::string& name, 
   if (name == "mirror_timeout") {
     FS_TRY(value, positive_duration(text));
     options.timeout = value;
+  } else if (name == "mirror_writes_per_second") {
+    FS_TRY(value, parse_count(text, 0, 1'000'000));
+    options.writes_per_s = static_cast<double>(value);
   } else if (name == "mirror_trial") {
     FS_TRY(value, parse_bool(text));
     options.trial = value;

@@ -14,6 +14,7 @@ namespace foreshadow::kinds::http {
 
 struct MirrorOptions {
   Millis timeout{5000};    // a shadow slower than this failed a copy
+  double writes_per_s = 1000;  // copies of unsafe requests, where the service honours the mark
   bool trial = true;       // keeps the mirror harmless by itself (docs/mirroring.md)
   double harmless = 0.05;  // what mirroring may make answers slower by
   Millis slot{50};

@@ -15,6 +15,7 @@ std::string mistake(const std::string& name, const std::string& text) {
 TEST(MirrorOptions, AreReadAsWritten) {
   const auto parsed = parse_options({{"mirror_timeout", "2s"},
                                      {"mirror_trial", "no"},
+                                     {"mirror_writes_per_second", "7"},
                                      {"mirror_harmless", "10%"},
                                      {"mirror_slot", "20ms"},
                                      {"compare", "false"},
@@ -30,6 +31,7 @@ TEST(MirrorOptions, AreReadAsWritten) {
   const auto& mirror = parsed->mirror;
   EXPECT_EQ(mirror.timeout, Millis{2000});
   EXPECT_FALSE(mirror.trial);
+  EXPECT_DOUBLE_EQ(mirror.writes_per_s, 7);
   EXPECT_DOUBLE_EQ(mirror.harmless, 0.1);
   EXPECT_EQ(mirror.slot, Millis{20});
   EXPECT_FALSE(mirror.compare);

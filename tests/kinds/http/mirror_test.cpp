@@ -113,6 +113,20 @@ TEST_F(Mirroring, StreamedBodiesAreSpooledToALimit) {
   EXPECT_EQ(b.count(), 2u);
 }
 
+TEST_F(Mirroring, CopiesOfWritesAreCappedAndThoseOfReadsAreNot) {
+  listener().options["mirror_writes_per_second"] = "1";
+  start();
+  apply(split(0, 1.0, 0, 1.0));
+  constexpr std::uint64_t n = 20;
+  for (std::uint64_t i = 0; i < n; ++i)
+    EXPECT_EQ(ask("POST /orders HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi")->status(), 200);
+  browse(n);
+  ASSERT_TRUE(eventually([&] { return mirror_stats("orders").sent + mirror_stats("orders").dropped == n; }));
+  EXPECT_GE(mirror_stats("orders").sent, 1u);
+  EXPECT_LT(mirror_stats("orders").sent, n);
+  ASSERT_TRUE(eventually([&] { return mirror_stats().sent == n; }));
+}
+
 // The promise: nothing that a shadow does is felt by the primary's clients, nor grows without bound.
 struct BadShadow : Mirroring {
   void suffer(Backend::Handler handler) {

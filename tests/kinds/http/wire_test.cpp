@@ -206,6 +206,16 @@ TEST(Rewrite, NobodyCanForgeTheMirrorMark) {
   EXPECT_EQ(marked.find("Foreshadow-Mirror: 0"), std::string::npos);
 }
 
+TEST(Rewrite, ACopyHasAKeyOfItsOwn) {
+  const auto request =
+      "POST / HTTP/1.1\r\nHost: h\r\nIdempotency-Key: \"k1\"\r\nX-Order: k2\r\nContent-Length: 0\r\n\r\n";
+  const auto copy = rewritten(request, {.mirror = true, .key_name = "x-order"});
+  EXPECT_NE(copy.find("Idempotency-Key: \"foreshadow-mirror-k1\"\r\n"), std::string::npos) << copy;
+  EXPECT_NE(copy.find("X-Order: foreshadow-mirror-k2\r\n"), std::string::npos) << copy;
+  EXPECT_NE(rewritten(request, {.mirror = true}).find("X-Order: k2\r\n"), std::string::npos);
+  EXPECT_EQ(rewritten(request, {.key_name = "x-order"}).find("foreshadow-mirror"), std::string::npos);
+}
+
 TEST(Rewrite, TrustIsAskedFor) {
   const auto request = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n\r\n";
   EXPECT_NE(rewritten(request).find("X-Forwarded-Proto: http\r\n"), std::string::npos);

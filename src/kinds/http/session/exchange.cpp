@@ -41,7 +41,7 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   std::optional<proxy::Pass> held(std::move(pass));
   const bool switches = !request.upgrade.empty();
   MirrorChoice choice;
-  auto shadow = !switches && may_mirror(*core_, request)
+  auto shadow = !switches && may_mirror(*core_, gate_, request, *held)
                     ? choice.choose(core_->trial, gate_, *held, request.received_at)
                     : nullptr;
   if (core_->access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);

@@ -11,6 +11,7 @@
 
 #include "kinds/http/session/comparer.hpp"
 #include "kinds/http/session/pool.hpp"
+#include "kinds/http/session/rate_cap.hpp"
 #include "kinds/http/session/spool.hpp"
 #include "kinds/http/wire/head.hpp"
 #include "proxy/gate.hpp"
@@ -36,6 +37,8 @@ struct MirrorSettings {
   // An answer is read this far, so that its connection can be used again; a longer one is cut off.
   std::size_t answer_bytes_max = 1 << 20;
   Millis deadline{5000};
+  // Of requests that are not safe: their work is done and rolled back, and takes locks meanwhile.
+  double writes_per_s = 1000;
   // Of each segment's safe copies that are compared, the first ones of each shadow and then this share are sent twice,
   // one after the other, so that noise is known. Drawn by chance, so that no rhythm of the clients' meets it. 0: none.
   std::uint64_t twice_first = 50;
@@ -50,6 +53,8 @@ class Mirror : public std::enable_shared_from_this<Mirror> {
 
   // Would a copy of about this size be taken now? Asked before the work of making one.
   bool has_room(std::size_t bytes) const;
+  // May one more copy of an unsafe request be made?
+  bool takes_write() { return writes_.take(std::chrono::steady_clock::now()); }
   // Never waits. False: dropped, and counted as such.
   bool offer(MirrorJob job);
   std::size_t queued_bytes() const { return queued_bytes_; }
@@ -70,6 +75,7 @@ class Mirror : public std::enable_shared_from_this<Mirror> {
 
   boost::asio::any_io_executor executor_;
   MirrorSettings settings_;
+  RateCap writes_{settings_.writes_per_s};
   std::shared_ptr<Pool> pool_;
   std::shared_ptr<Comparer> comparer_;  // null: none. Shared with the protocol, which stops it
   std::shared_ptr<SpoolRoom> room_;

@@ -95,7 +95,8 @@ void append_head_to_instance(std::string& out, const Core& core, const Request& 
                   .upgrade = request.upgrade,
                   .expect_continue = request.expects && !mirror,
                   .identity = &request.identity,
-                  .mirror = mirror});
+                  .mirror = mirror,
+                  .key_name = core.rules[request.segment].idempotency_key});
 }
 
 std::string frame_read_ahead(std::string& out, const Request& request, const Framing& framing) {
@@ -154,8 +155,13 @@ std::string new_cookie(const Core& core, const proxy::Gate& gate, const Arrival&
   return arrival.affinity.set_cookie(arrival.secure || (scheme && equals_lower(scheme->value, "https")));
 }
 
-bool may_mirror(const Core& core, const Request& request) {
-  return is_safe(request.head.method) || core.honours_mirror_mark(request.segment);
+bool may_mirror(const Core& core, proxy::Gate& gate, const Request& request, const proxy::Pass& pass) {
+  if (!pass.mirror()) return false;
+  if (is_safe(request.head.method)) return true;
+  if (!core.honours_mirror_mark(request.segment)) return false;
+  const bool taken = core.mirror->takes_write();
+  if (!taken) gate.mirrored(request.segment, {.dropped = true});
+  return taken;
 }
 
 void begin_to_keep(Spool& kept, const Core& core, const Answer& answer) {

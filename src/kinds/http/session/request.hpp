@@ -107,7 +107,8 @@ awaitable<End> await_answer(Conn& upstream, const Limits& limits, const Request&
 std::string new_cookie(const Core& core, const proxy::Gate& gate, const Arrival& arrival, const Request& request,
                        const ResponseHead& answer);
 
-bool may_mirror(const Core& core, const Request& request);
+// Is a copy to be made, as far as the request goes? Where it is not, for want of room, that is counted.
+bool may_mirror(const Core& core, proxy::Gate& gate, const Request& request, const proxy::Pass& pass);
 // Begins to keep an answer that is to be compared with the shadow's.
 void begin_to_keep(Spool& kept, const Core& core, const Answer& answer);
 // Offers a copy to the mirror, if all of its body was kept: `body`, or nothing where it was not. `kept`: the primary's

@@ -71,6 +71,15 @@ bool is_request_bookkeeping(std::string_view name) {
          equals_lower(name, "via") || equals_lower(name, "foreshadow-mirror");
 }
 
+// A copy's key is another than the original's, and the same for the same: its service must not take one for the other's
+// repetition. Keys may be strings of RFC 9651, in quotes.
+void append_own_key(std::string& out, const Field& field) {
+  constexpr std::string_view prefix = "foreshadow-mirror-";
+  const bool quoted = field.value.starts_with('"');
+  out.append(field.name).append(quoted ? ": \"" : ": ").append(prefix);
+  out.append(field.value.substr(quoted ? 1 : 0)).append("\r\n");
+}
+
 void append_end_to_end(std::string& out, const std::vector<Field>& fields, const Connection& connection) {
   for (const auto& field : fields)
     if (is_end_to_end(field, connection)) append_field(out, field.name, field.value);
@@ -141,7 +150,9 @@ void append_request(std::string& out, const RequestHead& head, const Connection&
       continue;
     if (!rewrite.trust_forwarded && equals_lower(field.name, "x-forwarded-proto")) continue;
     if (rewrite.identity && rewrite.identity->drops(field.name)) continue;
-    if (hops && is_max_forwards(head, field))
+    if (rewrite.mirror && (equals_lower(field.name, "idempotency-key") || equals_lower(field.name, rewrite.key_name)))
+      append_own_key(out, field);
+    else if (hops && is_max_forwards(head, field))
       append_field(out, field.name, std::to_string(std::max(*hops, 1U) - 1));
     else
       append_field(out, field.name, field.value);
