@@ -147,8 +147,9 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   std::optional<proxy::Pass> held(std::move(pass));
   auto& core = link_.core;
   MirrorChoice choice;
-  auto shadow =
-      may_mirror(core, link_.gate, request_, *held) ? choice.choose(core.trial, link_.gate, *held, request_.received_at) : nullptr;
+  auto shadow = may_mirror(core, link_.gate, request_, *held)
+                    ? choice.choose(core.trial, link_.gate, *held, request_.received_at)
+                    : nullptr;
   if (core.access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);
   account_.bytes_in = request_.body.size();
   const auto end_work = [&](proxy::Failure failure) {

@@ -11,8 +11,7 @@ class RateCap {
  public:
   using Steady = std::chrono::steady_clock;
   // 0: none at all.
-  explicit RateCap(double per_s)
-      : per_s_(per_s), most_(per_s > 0 ? std::max(1.0, per_s / 10) : 0), tokens_(most_) {}
+  explicit RateCap(double per_s) : per_s_(per_s), most_(per_s > 0 ? std::max(1.0, per_s / 10) : 0), tokens_(most_) {}
 
   // Requires: not earlier than the one before.
   bool take(Steady::time_point now) {

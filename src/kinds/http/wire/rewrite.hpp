@@ -41,7 +41,7 @@ struct RequestRewrite {
   bool expect_continue = false;
   const Identity* identity = nullptr;  // null: such fields pass as they are
   bool mirror = false;                 // mark it, so that a service which honours the mark rolls its work back
-  std::string_view key_name;           // of a copy: where its service reads idempotency keys, in lower case; empty: nowhere
+  std::string_view key_name;  // of a copy: where its service reads idempotency keys, in lower case; empty: nowhere
 };
 // Appends the whole head. A client's own Foreshadow-Mirror never passes: it would let anybody have an order rolled
 // back.
