@@ -120,8 +120,17 @@ asio::awaitable<Result<void>> Session::attach(Instance target, std::uint64_t epo
 asio::awaitable<Result<Session::BackendPtr>> Session::open(Instance target, std::uint64_t epoch) {
   const Millis within = std::min(hub_->settings.upstream_timeout, connect_max);
   FS_CO_TRY(opened,
-            co_await open_backend(hub_->executor, std::move(target), epoch, startup_, hub_->credentials, within));
+            co_await open_backend(hub_->executor, target, epoch, startup_, hub_->credentials, within));
   if (closing_) co_return fail(Code::cancelled, "the session has ended");
+  // A unit and the warm-up may both have begun to open one: the session keeps the first.
+  for (const auto& there : backends_)
+    if (!there->dead && there->serves(target) && there->epoch == epoch) {
+      boost::system::error_code ignored;
+      opened->socket.non_blocking(true, ignored);
+      opened->socket.write_some(asio::buffer(terminate()), ignored);
+      close_quietly(opened->socket);
+      co_return there;
+    }
   backends_.push_back(opened);
   start_pump(opened);
   co_return opened;

@@ -181,7 +181,7 @@ TEST_F(PgHandover, one_session_goes_through_two_handovers) {
   EXPECT_EQ(reports.query("SELECT pg_is_in_recovery()").value, "t");
   ASSERT_TRUE(eventually([&] {
     return third.exec("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") == "3";
-  }));
+  })) << third.exec("SELECT string_agg(application_name || ' ' || state || ' ' || query, '; ') FROM pg_stat_activity");
   ASSERT_TRUE(edge_->hold(2, policy()));
   third.wait_caught_up(standby_);
   ASSERT_TRUE(edge_->seal(2));
