@@ -42,10 +42,13 @@ class Seats:
         self.backend = others[0]
         self.loader = others[1 % len(others)]
         self.shadow = others[2 % len(others)]
+        # Of a proxy with two threads: another processor of its own if there is one, else wherever there is room.
+        self.pair = (self.proxy, self.shadow) if self.shadow not in (self.proxy, self.backend, self.loader) else tuple(sorted(processors))
 
     @staticmethod
-    def pinned(processor, argv):
-        return ["taskset", "-c", str(processor), *argv]
+    def pinned(seat, argv):
+        """`seat`: a processor, or several."""
+        return ["taskset", "-c", ",".join(map(str, seat)) if isinstance(seat, tuple) else str(seat), *argv]
 
 
 def facts():

@@ -22,12 +22,14 @@ import envoy  # noqa: E402
 import machine  # noqa: E402
 import summary  # noqa: E402
 from bench import Bench  # noqa: E402
-from cases import CASES  # noqa: E402
+from cases import CASES, Skipped  # noqa: E402
 from haproxy import HAProxy  # noqa: E402
 from nginx import Nginx  # noqa: E402
 from ours import Foreshadow  # noqa: E402
+from progress import as_text  # noqa: E402
 from stage import DemoError, Stage  # noqa: E402
 from traffic import start_backend  # noqa: E402
+from wires import make_certificate  # noqa: E402
 
 IDLE_CONNECTIONS = 10_000
 PEERS = ("foreshadow", "haproxy", "nginx", "envoy")
@@ -76,14 +78,13 @@ def choose_peers(options):
         try:
             peers.append(envoy.Envoy(envoy.install(ROOT / "build/bench/envoy")))
         except envoy.CannotInstall as error:
-            skipped["envoy"] = f"{envoy.REQUIREMENT} cannot be installed: {error}"
+            skipped["envoy"] = f"it cannot be installed: {error}"
     return peers, skipped
 
 
 def show(name, rows):
-    what, _, columns = CASES[name]
-    print(f"\n{name}: {what}")
-    for line in summary.table(rows, columns):
+    print(f"{name}: {CASES[name].what}")
+    for line in summary.table(rows, CASES[name].columns):
         print(f"  {line}")
     for line in summary.remarks(rows):
         print(f"  {line}")
@@ -107,15 +108,25 @@ def run(options):
         print(f"  {name}: {version}")
 
     rows = []
+    names = list(dict.fromkeys(options.case or CASES))
     with Stage("bench") as stage:
         seats = machine.Seats(os.sched_getaffinity(0))
         bench = Bench(stage, options.build, seats, peers, options.rounds, options.seconds, idle,
-                      options.handover_seconds, options.handover_rate)
+                      options.handover_seconds, options.handover_rate, certificate=make_certificate(stage.dir))
         bench.backend = start_backend(bench, "service", seats.backend)
         bench.shadow = start_backend(bench, "shadow", seats.shadow)
         bench.stalled_shadow = start_backend(bench, "stalled-shadow", seats.shadow, stall=True)
-        for name in options.case or CASES:
-            found = CASES[name][1](name, bench)
+        print(f"about {as_text(sum(CASES[name].takes_s(bench) for name in names))} for {len(names)} cases")
+        for number, name in enumerate(names, 1):
+            bench.progress.begin(number, len(names), name, CASES[name].takes_s(bench))
+            try:
+                found = CASES[name].run(name, bench)
+            except Skipped as why:
+                skipped[name] = str(why)
+                bench.progress.end()
+                print(f"{name}: SKIPPED, {why}")
+                continue
+            bench.progress.end()
             rows += found
             show(name, found)
 
