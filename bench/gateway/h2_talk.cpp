@@ -71,15 +71,24 @@ void H2Talk::ask(std::size_t place, std::uint64_t write) {
 bool H2Talk::feed(std::string_view bytes, std::vector<Answer>& answers) {
   const auto taken =
       nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  // A stream that nghttp2 gives up itself is over once its reset has been made.
+  collect();
   answers.insert(answers.end(), answered_.begin(), answered_.end());
   answered_.clear();
-  return taken == static_cast<ssize_t>(bytes.size());
+  // A session that wants nothing any more, though nobody said goodbye, was ended by nghttp2 for what it heard.
+  return taken == static_cast<ssize_t>(bytes.size()) && (nghttp2_session_want_read(session_.get()) != 0 || !takes_more_);
 }
 
 void H2Talk::take_output(std::string& out) {
+  collect();
+  out += output_;
+  output_.clear();
+}
+
+void H2Talk::collect() {
   const std::uint8_t* bytes = nullptr;
   for (ssize_t n = 0; (n = nghttp2_session_mem_send(session_.get(), &bytes)) > 0;)
-    out.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n));
+    output_.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n));
 }
 
 int H2Talk::on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_length,

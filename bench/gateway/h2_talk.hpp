@@ -35,11 +35,13 @@ class H2Talk final : public Talk {
     int status = 0;
   };
   Stream* find(std::int32_t id);
+  void collect();
 
   const std::string path_;
   const std::string scheme_;
   std::vector<Stream> streams_;  // by place; few, so that looking through them is cheap
   std::vector<Answer> answered_;
+  std::string output_;
   bool takes_more_ = true;
   std::unique_ptr<nghttp2_session, decltype(&nghttp2_session_del)> session_{nullptr, nghttp2_session_del};
 };

@@ -37,7 +37,7 @@ LOG_TO = "  log stdout len 2048 format raw local0"
 # In the order of our own line (docs/observability.md), as far as it knows.
 LOG_FORMAT = """\
   log global
-  log-format '{"time":"%[date(0,ms),ms_utime(%Y-%m-%dT%H:%M:%S)]","resource":"%ft","segment":"%b","instance":"%s","client":"%ci",\
+  log-format '{"time":"%tr","resource":"%ft","segment":"%b","instance":"%s","client":"%ci",\
 "tls":"%sslv","version":"%HV","method":"%HM","target":"%HP","status":%ST,"bytes_in":%U,"bytes_out":%B,"total_ms":%Ta,"wait_ms":%Tw,\
 "first_byte_ms":%Tr,"retried":%rc,"error":"%tsc"}'"""
 

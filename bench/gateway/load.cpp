@@ -205,7 +205,7 @@ class Load {
 
   // Sends what is due over who is free.
   void dispatch(Time now) {
-    while (has_idle() && is_due(now)) {
+    while (running_ && has_idle() && is_due(now)) {
       const auto number = idle_.front();
       idle_.pop_front();
       auto& connection = connections_[number / settings_.streams];

@@ -14,8 +14,8 @@ pid nginx.pid;
 error_log stderr error;
 events {{ worker_connections {connections_max}; }}
 http {{
-  access_log {access_log};
 {log_format}
+  access_log {access_log};
   client_body_temp_path body;
   proxy_temp_path proxy;
   fastcgi_temp_path fastcgi;

@@ -20,10 +20,10 @@ CONFIDENCE = 0.9
 
 
 def round_of(load, cpu):
-    """One round's fields: what the loader counted and the (user, system) seconds the proxy ran meanwhile."""
+    """One round's fields: what the loader counted and the (total, user, system) seconds the proxy ran meanwhile."""
     done = load["answered"] + load["failed"]
-    user, system = (seconds * 1e6 / done if done else None for seconds in cpu)
-    return {"cpu_us_per_request": None if user is None else user + system, "cpu_user_us": user, "cpu_system_us": system,
+    total, user, system = (seconds * 1e6 / done if done else None for seconds in cpu)
+    return {"cpu_us_per_request": total, "cpu_user_us": user, "cpu_system_us": system,
             **{name: load[name] for name in ("rps", "p50_ms", "p99_ms", "p999_ms")}, "failed": load["failed"]}
 
 
@@ -50,9 +50,9 @@ def difference(one, other):
 
 def mirrored(fields, copies, answered):
     """What a round with so many copies says besides. Who copies half of the requests has done half of the work: the whole cost is
-    told per copy that the shadow answered."""
+    told per copy that the shadow answered. A share above one is copies of an earlier round that came late, and buys nothing."""
     share = ratio(copies, answered)
-    return {"mirrored_share": share, "cpu_us_per_mirrored": ratio(fields["cpu_us_per_request"], share)}
+    return {"mirrored_share": share, "cpu_us_per_mirrored": ratio(fields["cpu_us_per_request"], share and min(share, 1.0))}
 
 
 def median_interval(values, confidence=CONFIDENCE):
