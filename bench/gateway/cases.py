@@ -81,17 +81,18 @@ def rounds_take_s(processes, rounds, seconds):
     return processes * (START_S + rounds * (seconds + ROUND_S))
 
 
-def closed(what, path, wire=PLAIN):
+def closed(body_bytes, wire=PLAIN):
     """As many requests under way as wires.AT_ONCE, each place asking again once it is answered."""
 
     def run(name, bench):
         with started(bench, by_name(bench), wire=wire) as running:
-            return rows_of(name, bench.measure(running, path))
+            return rows_of(name, bench.measure(running, f"/{body_bytes}"))
 
-    return Case(what, run, SPEED, lambda bench: rounds_take_s(len(bench.peers), bench.rounds, bench.seconds))
+    size = f"{body_bytes >> 10} KB" if body_bytes >= 1024 else f"{body_bytes} B"
+    return Case(f"{wire}, answers of {size}", run, SPEED, lambda bench: rounds_take_s(len(bench.peers), bench.rounds, bench.seconds))
 
 
-def open_loop(what, wire=PLAIN):
+def open_loop(wire=PLAIN):
     """At half of what the slowest peer does, requests coming whether or not anybody is free."""
 
     def run(name, bench):
@@ -103,6 +104,7 @@ def open_loop(what, wire=PLAIN):
             rows = rows_of(name, bench.measure(running, "/128", rate=rate, seconds=bench.seconds * OPEN_LOOP_LONGER))
         return [{**row, "rate": rate} for row in rows]
 
+    what = f"{wire}, open loop at half of the slowest peer's saturation, answers of 128 B"
     return Case(what, run, SPEED, lambda bench: rounds_take_s(len(bench.peers), SATURATION_ROUNDS, bench.seconds)
                 + rounds_take_s(len(bench.peers), bench.rounds, bench.seconds * OPEN_LOOP_LONGER))
 
@@ -222,19 +224,19 @@ def idle_takes_s(bench):
 
 
 CASES = {
-    "h1_keepalive_small": closed("HTTP/1.1, 32 keep-alive connections, 128 B answers", "/128"),
-    "h1_16k_body": closed("HTTP/1.1, 32 keep-alive connections, 16 KB answers", "/16384"),
-    "h1_64k_body": closed("HTTP/1.1, 32 keep-alive connections, 64 KB answers", "/65536"),
-    "h1_tls_small": closed("HTTP/1.1 over TLS, 32 keep-alive connections, 128 B answers", "/128", TLS),
-    "h1_tls_16k_body": closed("HTTP/1.1 over TLS, 32 keep-alive connections, 16 KB answers", "/16384", TLS),
-    "h2_small": closed("HTTP/2 by prior knowledge, 8 connections of 4 streams, 128 B answers", "/128", H2),
-    "h2_16k_body": closed("HTTP/2 by prior knowledge, 8 connections of 4 streams, 16 KB answers", "/16384", H2),
-    "h2_tls_small": closed("HTTP/2 over TLS, 8 connections of 4 streams, 128 B answers", "/128", H2_TLS),
-    "h2_tls_16k_body": closed("HTTP/2 over TLS, 8 connections of 4 streams, 16 KB answers", "/16384", H2_TLS),
+    "h1_keepalive_small": closed(128),
+    "h1_16k_body": closed(16384),
+    "h1_64k_body": closed(65536),
+    "h1_tls_small": closed(128, TLS),
+    "h1_tls_16k_body": closed(16384, TLS),
+    "h2_small": closed(128, H2),
+    "h2_16k_body": closed(16384, H2),
+    "h2_tls_small": closed(128, H2_TLS),
+    "h2_tls_16k_body": closed(16384, H2_TLS),
     "access_log": Case("as h1_keepalive_small, with a line of JSON a request in a file, and without", access_log, LOGGED,
                        lambda bench: rounds_take_s(2 * len(bench.peers), bench.rounds, bench.seconds + 0.5)),
-    "open_loop": open_loop("HTTP/1.1, open loop at half of the slowest peer's saturation, 128 B answers"),
-    "open_loop_h2_tls": open_loop("HTTP/2 over TLS, open loop at half of the slowest peer's saturation, 128 B answers", H2_TLS),
+    "open_loop": open_loop(),
+    "open_loop_h2_tls": open_loop(H2_TLS),
     "mirror_all": Case("100 % mirrored to a healthy shadow, 128 B answers (HAProxy has no mirror of its own)", mirror_all, MIRRORED,
                        lambda bench: rounds_take_s(sum(peer.mirrors for peer in bench.peers), bench.rounds, bench.seconds)),
     "stalled_mirror": Case("100 % mirrored to a shadow that accepts and never answers", stalled_mirror, SPEED, stalled_mirror_takes_s),

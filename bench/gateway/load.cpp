@@ -10,7 +10,7 @@
 // file: acknowledged, refused (503: nothing was done), or unknown. No write is ever sent twice from here.
 //
 // All connections are made first, handshakes included; then it says `connected` and begins once there is a line, or an
-// end, on standard input. Then one JSON object. What was due before the end may still be sent and answered within five
+// end, on standard input. Then one JSON object. What was due before the end may still be sent and answered within ten
 // seconds of it; the rest counts as failed, with its age among the latencies. The connections stay until there is
 // another line, or the end: whoever looks at what the proxy has used does not see them being closed.
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ using Clock = std::chrono::steady_clock;
 using Time = Clock::time_point;
 using std::chrono::nanoseconds;
 
-constexpr nanoseconds kGrace = std::chrono::seconds(5);
+constexpr nanoseconds kGrace = std::chrono::seconds(10);
 constexpr nanoseconds kConnectMax = std::chrono::seconds(10);
 // A proxy that refuses everything would keep us busy for nothing.
 constexpr std::uint64_t kFailuresMax = 100'000;

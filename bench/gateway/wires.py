@@ -26,6 +26,11 @@ class Wire:
     def scheme(self):
         return "https" if self.tls else "http"
 
+    def __str__(self):
+        version = "HTTP/2" if self.h2 else "HTTP/1.1"
+        how = " over TLS" if self.tls else " by prior knowledge" if self.h2 else ""
+        return f"{version}{how}, {self.connections} connections" + (f" of {self.streams} streams" if self.h2 else "")
+
     def loader_options(self, certificate):
         return [*(["--ca", certificate.chain] if self.tls else []), *(["--h2", "--streams", self.streams] if self.h2 else [])]
 
