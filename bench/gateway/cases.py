@@ -8,6 +8,7 @@ import typing
 
 import summary
 from handovers import BASELINE_MAX_S, handovers, kills
+from stage import DemoError
 from traffic import IdleConnections
 from wires import H2, H2_TLS, PLAIN, TLS
 
@@ -100,7 +101,7 @@ def open_loop(wire=PLAIN):
             saturation = rows_of(name, bench.measure(running, "/128", rounds=SATURATION_ROUNDS))
             rate = round(min(row["rps"] for row in saturation) / 2)
             if rate == 0:
-                raise Skipped(f"a peer answers nothing: {saturation}")
+                raise DemoError(f"{', '.join(row['peer'] for row in saturation if row['rps'] < 1)} answered nothing in a round")
             rows = rows_of(name, bench.measure(running, "/128", rate=rate, seconds=bench.seconds * OPEN_LOOP_LONGER))
         return [{**row, "rate": rate} for row in rows]
 

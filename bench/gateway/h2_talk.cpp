@@ -76,7 +76,8 @@ bool H2Talk::feed(std::string_view bytes, std::vector<Answer>& answers) {
   answers.insert(answers.end(), answered_.begin(), answered_.end());
   answered_.clear();
   // A session that wants nothing any more, though nobody said goodbye, was ended by nghttp2 for what it heard.
-  return taken == static_cast<ssize_t>(bytes.size()) && (nghttp2_session_want_read(session_.get()) != 0 || !takes_more_);
+  return taken == static_cast<ssize_t>(bytes.size()) &&
+         (nghttp2_session_want_read(session_.get()) != 0 || !takes_more_);
 }
 
 void H2Talk::take_output(std::string& out) {

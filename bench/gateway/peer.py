@@ -31,7 +31,8 @@ class Setup:
 class Running:
     """One process of a peer. `process` is its only one: every peer here serves from a single process."""
 
-    def __init__(self, process, directory, setup):
+    def __init__(self, label, process, directory, setup):
+        self.label = label
         self.process = process
         self.directory = directory
         self.setup = setup
@@ -41,10 +42,15 @@ class Running:
         return self.setup.port
 
     def cpu_s(self):
-        return machine.cpu_s(self.process.pid)
+        return self._look(machine.cpu_s)
 
     def memory_bytes(self):
-        return machine.memory_bytes(self.process.pid)
+        return self._look(machine.memory_bytes)
+
+    def _look(self, at):
+        if self.process.poll() is not None:
+            raise DemoError(f"{self.label} ended while it was measured, with status {self.process.returncode}")
+        return at(self.process.pid)
 
 
 class Peer:
@@ -80,7 +86,7 @@ class Peer:
                 process = stage.start(log, bench.seats.pinned(seat, argv), stdout=output)
         else:
             process = stage.start(log, bench.seats.pinned(seat, argv))
-        running = Running(process, directory, setup)
+        running = Running(label, process, directory, setup)
 
         def answers():
             if process.poll() is not None:

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 namespace foreshadow::bench {
@@ -90,7 +91,7 @@ bool Wire::as_asked() const {
   const unsigned char* name = nullptr;
   unsigned length = 0;
   SSL_get0_alpn_selected(ssl_.get(), &name, &length);
-  const std::string chosen(reinterpret_cast<const char*>(name), length);
+  const std::string_view chosen(reinterpret_cast<const char*>(name), length);
   // A proxy that does not know ALPN speaks HTTP/1.1.
   return chosen == tls_->protocol() || (chosen.empty() && tls_->protocol() == "http/1.1");
 }

@@ -4,6 +4,8 @@ import dataclasses
 import pathlib
 import subprocess
 
+from stage import DemoError
+
 # Requests under way at any moment of a closed loop, whatever carries them.
 AT_ONCE = 32
 H2_STREAMS = 4
@@ -51,11 +53,14 @@ class Certificate:
 
 
 def make_certificate(directory):
-    """One of its own authority, P-256, good for two days."""
+    """One of its own authority, P-256, good for two days. DemoError if openssl is not here, or refuses."""
     made = Certificate(*(directory / name for name in ("bench.pem", "bench.key", "bench-both.pem")))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-                    "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example", "-keyout", made.key, "-out", made.chain],
-                   check=True, capture_output=True)
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+            "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example", "-keyout", made.key, "-out", made.chain]
+    try:
+        subprocess.run(argv, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DemoError(f"no certificate: {error}") from error
     made.both.write_bytes(made.chain.read_bytes() + made.key.read_bytes())
     made.both.chmod(0o600)
     return made

@@ -30,6 +30,7 @@ from nginx import Nginx  # noqa: E402
 from ours import Foreshadow, route_table  # noqa: E402
 from peer import Setup  # noqa: E402
 from progress import Progress, as_text  # noqa: E402
+from stage import DemoError  # noqa: E402
 
 CERTIFICATE = wires.Certificate(*(pathlib.Path(f"/nowhere/{name}") for name in ("chain.pem", "key.pem", "both.pem")))
 
@@ -289,6 +290,16 @@ class Ledgers(unittest.TestCase):
             ("acknowledged", "unknown", "refused", "lost", "doubled", "done_although_refused"), 0))
 
 
+class Certificates(unittest.TestCase):
+    def test_one_is_made_for_the_run(self):
+        with tempfile.TemporaryDirectory() as directory:
+            made = wires.make_certificate(pathlib.Path(directory))
+            self.assertEqual(made.both.read_bytes(), made.chain.read_bytes() + made.key.read_bytes())
+            self.assertEqual(made.both.stat().st_mode & 0o077, 0)
+        with unittest.mock.patch.dict(os.environ, {"PATH": "/nowhere"}), self.assertRaises(DemoError):
+            wires.make_certificate(pathlib.Path("/nowhere"))
+
+
 class Logs(unittest.TestCase):
     def test_lines_are_counted_once_they_are_there(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -335,6 +346,19 @@ class Arguments(unittest.TestCase):
         for arguments in (["--rounds", "0"], ["--seconds", "0"], ["--case", "h3"], ["--peer", "apache"]):
             with self.assertRaises(SystemExit), unittest.mock.patch("sys.stderr"):
                 main.parse(arguments)
+
+    def test_a_case_that_fails_ends_no_run(self):
+        def ends(error):
+            def run(name, bench):
+                raise error
+
+            return cases.Case("x", run, (), lambda bench: 1)
+
+        made = {"skipped": ends(cases.Skipped("no threads")), "broken": ends(DemoError("haproxy ended")), "gone": ends(OSError("closed"))}
+        with unittest.mock.patch.object(main, "CASES", made):
+            self.assertEqual(main.attempt("skipped", None), ([], "no threads", False))
+            self.assertEqual(main.attempt("broken", None), ([], "haproxy ended", True))
+            self.assertEqual(main.attempt("gone", None), ([], "closed", True))
 
     def test_envoy_that_cannot_be_had_is_skipped_aloud(self):
         options = main.parse(["--peer", "envoy"])
