@@ -137,9 +137,9 @@ def stalled_mirror(name, bench):
     ours = bench.peers[0]
     kinds = {ours.name: (ours, None), f"{ours.name}-again": (ours, None), f"{ours.name}-stalled": (ours, bench.stalled_shadow)}
     theirs = {}
-    for peer in bench.peers:
-        if peer.name == "nginx":
-            theirs = {"nginx": (peer, None), "nginx-stalled": (peer, bench.stalled_shadow)}
+    for peer in bench.peers[1:]:
+        if peer.mirrors:
+            theirs.update({peer.name: (peer, None), f"{peer.name}-stalled": (peer, bench.stalled_shadow)})
     results = {label: [] for label in (*kinds, *theirs)}
     rounds = bench.rounds * STALLED_ROUNDS_TIMES
     for i in range(rounds):
@@ -158,8 +158,7 @@ def stalled_mirror(name, bench):
 
 def stalled_mirror_takes_s(bench):
     one = START_S + STALLED_WARM_UP_S + bench.seconds + ROUND_S
-    nginx = any(peer.name == "nginx" for peer in bench.peers)
-    return bench.rounds * one * (3 * STALLED_ROUNDS_TIMES + 2 * nginx)
+    return bench.rounds * one * (3 * STALLED_ROUNDS_TIMES + 2 * sum(peer.mirrors for peer in bench.peers[1:]))
 
 
 def two_threads(name, bench):

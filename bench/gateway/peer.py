@@ -80,7 +80,7 @@ class Peer:
                       directory / "access.log" if logs else None, threads)
         argv = self.argv(directory, setup)
         seat = bench.seats.proxy if seat is None else seat
-        log = f"{directory.name}-log"
+        log = directory.name
         if logs and self.logs_to_output:
             with open(setup.access_log, "ab") as output:
                 process = stage.start(log, bench.seats.pinned(seat, argv), stdout=output)

@@ -15,6 +15,8 @@ COST_LIMITS = (("haproxy", 0.9), ("envoy", 0.5))
 MIRROR_LIMIT = 0.6
 # Two threads' processor time for a request over one's.
 THREADS_LIMIT = 1.1
+# An A/A interval that reaches further than this proves nothing: almost anything would lie within.
+NOISE_MAX = 1.1
 # What an interval of medians covers, at least.
 CONFIDENCE = 0.9
 
@@ -76,7 +78,7 @@ def lies_within(inner, outer, widened=0.01):
 
 
 def same_within(first, again, other, fields):
-    """{field: both intervals, and whether A/B lies within}; one round each of `first`, `again` (both A) and `other` (B) is a triple.
+    """{field: both intervals, and whether A/B lies within, widened by 1 %}; one round each of `first`, `again` (both A) and `other` (B) is a triple.
 
     A/A is the interval of the median of again/first, and since either might have been the first, made symmetric: as far to the one
     side as to the other. A/B is that of other over the geometric mean of the two. Where one of a triple has nothing to divide,
@@ -91,7 +93,7 @@ def same_within(first, again, other, fields):
         low, high = median_interval([a2 / a1 for a1, a2, _ in triples])
         aa = (min(low, 1 / high), max(high, 1 / low))
         ab = median_interval([b / math.sqrt(a1 * a2) for a1, a2, b in triples])
-        found[field] = {"aa": aa, "ab": ab, "within": lies_within(ab, aa)}
+        found[field] = {"aa": aa, "ab": ab, "within": aa[1] <= NOISE_MAX and lies_within(ab, aa)}
     return {"compared": found}
 
 
@@ -99,8 +101,9 @@ def _compared_text(one):
     if one["aa"] is None:
         return "a round without an answer: nothing can be compared"
     (a, b), (c, d) = one["aa"], one["ab"]
-    return (f"A/A {a:.3f}..{b:.3f}, A/B {c:.3f}..{d:.3f}: A/B "
-            + ("lies within A/A widened by 1 %" if one["within"] else "does NOT lie within A/A widened by 1 %"))
+    verdict = ("A/B lies within A/A widened by 1 %" if one["within"] else f"A/A is too wide to prove anything (more than {NOISE_MAX})"
+               if b > NOISE_MAX else "A/B does NOT lie within A/A widened by 1 %")
+    return f"A/A {a:.3f}..{b:.3f}, A/B {c:.3f}..{d:.3f}: {verdict}"
 
 
 def remarks(rows):

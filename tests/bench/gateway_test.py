@@ -139,6 +139,13 @@ class Summary(unittest.TestCase):
             self.assertAlmostEqual(one, other)
         self.assertAlmostEqual(above[0] * above[1], 1.0)
 
+    def test_noise_proves_nothing(self):
+        loud = self.compare(1.0, (0.8, 0.9, 1.0, 1.1, 1.2))
+        self.assertTrue(summary.lies_within(loud["ab"], loud["aa"]))
+        self.assertFalse(loud["within"])
+        rows = [{**row("stalled_mirror", "foreshadow-stalled"), "compared": {"rps": loud}}]
+        self.assertIn("too wide to prove anything", summary.goal_lines(rows)[0])
+
     def test_rounds_without_an_answer_prove_nothing(self):
         good, bad = [one_round()] * 5, [one_round(rps=0.0)] * 5
         for rounds in ((bad, good, good), (good, bad, good), (good, good, bad)):
