@@ -76,10 +76,10 @@ readonly PACKAGES_RUN="clang-19 lld-19 cmake ninja-build ccache libboost1.81-dev
   libfmt-dev libspdlog-dev libsqlite3-dev libpq-dev libssl-dev zlib1g-dev libnghttp2-dev libjemalloc-dev nlohmann-json3-dev libgtest-dev libgmock-dev postgresql-15
   python3 iproute2 util-linux procps"
 # The sanitizers' runtime, the symbolizer that makes their reports readable, and varnishtest.
-readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates nghttp2-client curl varnish prometheus"
+readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates openssl nghttp2-client curl varnish prometheus"
 readonly PACKAGES_LINT="clang-format-19 clang-tidy-19"
 # What one benchmark alone needs: PACKAGES_BENCH_<NAME>, installed by `./dev bench NAME` only.
-readonly PACKAGES_BENCH_GATEWAY="haproxy nginx python3-venv"
+readonly PACKAGES_BENCH_GATEWAY="haproxy nginx openssl python3-venv"
 # Packages among those above that would start as services, now and at every boot: package:service.
 readonly SERVICES_OF_PACKAGES="haproxy:haproxy nginx:nginx varnish:varnish varnish:varnishncsa prometheus:prometheus"
 

@@ -2,6 +2,7 @@
 // backend's Content-Length on; an answer framed otherwise is called malformed, not guessed at.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <optional>
@@ -30,11 +31,14 @@ class AnswerScanner {
   }
 
   int status() const { return status_; }
+  // Did the answer say that the connection ends with it?
+  bool closes() const { return closes_; }
 
   void reset() {
     head_.clear();
     body_left_.reset();
     status_ = 0;
+    closes_ = false;
   }
 
  private:
@@ -47,16 +51,26 @@ class AnswerScanner {
     return true;
   }
 
+  static std::string_view after_colon(std::string_view line, std::string_view name) {
+    line.remove_prefix(name.size() + 1);
+    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    return line;
+  }
+
   // `head` is lines, each with its CRLF.
   bool read_head(std::string_view head) {
     if (!head.starts_with("HTTP/1.1 ") || head.size() < 12) return false;
     std::from_chars(head.data() + 9, head.data() + 12, status_);
-    constexpr std::string_view kLength = "content-length";
+    constexpr std::string_view kLength = "content-length", kConnection = "connection";
     for (auto at = head.find('\n') + 1; at < head.size(); at = head.find('\n', at) + 1) {
       const auto line = head.substr(at);
+      if (same_name(line, kConnection)) {
+        // Proxies say this alone, or not at all.
+        const auto value = after_colon(line, kConnection);
+        closes_ = value.starts_with("close\r") || value.starts_with("Close\r");
+      }
       if (!same_name(line, kLength)) continue;
-      auto value = line.substr(kLength.size() + 1);
-      value.remove_prefix(value.find_first_not_of(' '));
+      const auto value = after_colon(line, kLength);
       std::size_t length = 0;
       if (std::from_chars(value.data(), value.data() + value.size(), length).ec != std::errc{}) return false;
       body_left_ = length;
@@ -67,6 +81,7 @@ class AnswerScanner {
   std::string head_;
   std::optional<std::size_t> body_left_;
   int status_ = 0;
+  bool closes_ = false;
 };
 
 }  // namespace foreshadow::bench

@@ -11,7 +11,7 @@ import threading
 import time
 
 import summary
-from ours import Foreshadow
+from ours import Foreshadow, route_table
 from parts import RpcError, instance, rpc
 from traffic import run_load, start_service
 
@@ -59,9 +59,7 @@ class Controller:
         self._apply()
 
     def _apply(self):
-        rpc(self._socket, {"verb": "apply", "table": {
-            "resource": "bench", "epoch": self._epoch, "version": self._version, "term": 1, "current": self.current,
-            "other": self.other, "routes": [{"segment": "all", "other_weight": 0.0, "mirror": 0.0}]}})
+        rpc(self._socket, {"verb": "apply", "table": route_table(self.current, self.other, epoch=self._epoch, version=self._version)})
 
 
 def check_ledgers(told, ledgers):
@@ -109,25 +107,27 @@ def handovers(name, bench):
     ports = [start_service(bench, f"{name}-{side}", bench.seats.backend, ["--ledger", ledger])[1]
              for side, ledger in zip(("primary", "spare"), ledgers)]
     told = bench.stage.dir / f"{name}.writes"
-    running = peer.start(bench, name, ports[0])
-    controller = Controller(peer.control_socket(bench.stage.dir / name), instance("primary", ports[0]), instance("spare", ports[1]))
+    running = peer.start(bench, name, backend=ports[0])
+    controller = Controller(peer.control_socket(running), instance("primary", ports[0]), instance("spare", ports[1]))
     moved = collections.Counter()
 
     def lead(stop):
         due = time.monotonic() + EVERY_S
         while not stop.wait(max(0.0, due - time.monotonic())):
             moved[controller.hand_over()] += 1
+            bench.progress.doing(f"{sum(moved.values())} handovers")
             due += EVERY_S
 
     try:
         # What it is without, on the same processes.
-        quiet = run_load(bench, running.port, min(BASELINE_MAX_S, bench.handover_seconds), "/128", rate=bench.handover_rate,
+        bench.progress.doing("the same load without handovers")
+        quiet = run_load(bench, running, min(BASELINE_MAX_S, bench.handover_seconds), "/128", rate=bench.handover_rate,
                          writes=(WRITE_SHARE, bench.stage.dir / f"{name}.before"))
         for ledger in ledgers:
             ledger.write_text("")
         began = running.cpu_s()
         with _in_background(lead):
-            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=bench.handover_rate, writes=(WRITE_SHARE, told))
+            load = run_load(bench, running, bench.handover_seconds, "/128", rate=bench.handover_rate, writes=(WRITE_SHARE, told))
         fields = summary.round_of(load, [after - before for before, after in zip(began, running.cpu_s())])
     finally:
         bench.stage.stop(running.process)
@@ -165,8 +165,8 @@ def kills(name, bench):
     sides = ["primary", "spare"]
     primary, spare = (services.start(side) for side in sides)
     told = bench.stage.dir / f"{name}.writes"
-    running = peer.start(bench, name, primary["endpoint"]["port"])
-    controller = Controller(peer.control_socket(bench.stage.dir / name), primary, spare)
+    running = peer.start(bench, name, backend=primary["endpoint"]["port"])
+    controller = Controller(peer.control_socket(running), primary, spare)
     chance = random.Random(1)
     killed = 0
 
@@ -177,6 +177,7 @@ def kills(name, bench):
             process.kill()
             process.wait()
             killed += 1
+            bench.progress.doing(f"{killed} kills")
             # Whoever is told to stop now leaves nothing half done behind.
             time.sleep(chance.uniform(*UNNOTICED_S))
             sides.reverse()
@@ -186,7 +187,7 @@ def kills(name, bench):
     try:
         began = running.cpu_s()
         with _in_background(lead):
-            load = run_load(bench, running.port, bench.handover_seconds, "/128", rate=bench.handover_rate,
+            load = run_load(bench, running, bench.handover_seconds, "/128", rate=bench.handover_rate,
                             writes=(WRITE_SHARE, told))
         fields = summary.round_of(load, [after - before for before, after in zip(began, running.cpu_s())])
     finally:

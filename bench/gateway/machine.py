@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import time
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -23,8 +24,10 @@ def memory_of_rollup(rollup):
 
 
 def cpu_s(pid):
-    """(user, system) seconds the process has run, all its threads together."""
-    return cpu_of_stat(pathlib.Path(f"/proc/{pid}/stat").read_text())
+    """(total, user, system) seconds the process has run, all its threads together. The total is exact, the parts are in the kernel's
+    steps of 10 ms."""
+    # The process's own clock, as clock_getcpuclockid(3) makes its number: what /proc says is this one, rounded.
+    return time.clock_gettime((~pid << 3) | 2), *cpu_of_stat(pathlib.Path(f"/proc/{pid}/stat").read_text())
 
 
 def memory_bytes(pid):
@@ -42,10 +45,13 @@ class Seats:
         self.backend = others[0]
         self.loader = others[1 % len(others)]
         self.shadow = others[2 % len(others)]
+        # Of a proxy with two threads: another processor of its own if there is one, else wherever there is room.
+        self.pair = (self.proxy, self.shadow) if self.shadow not in (self.proxy, self.backend, self.loader) else tuple(sorted(processors))
 
     @staticmethod
-    def pinned(processor, argv):
-        return ["taskset", "-c", str(processor), *argv]
+    def pinned(seat, argv):
+        """`seat`: a processor, or several."""
+        return ["taskset", "-c", ",".join(map(str, seat)) if isinstance(seat, tuple) else str(seat), *argv]
 
 
 def facts():

@@ -2,7 +2,7 @@
 """./dev bench gateway: our gateway beside HAProxy, nginx and Envoy, one thread each, interleaved in one run.
 
 docs/bench-gateway.md says what is measured and how. Exits with 1 if a request through our gateway failed, with 2 if
-nothing could be measured.
+a case could not be measured.
 """
 
 import argparse
@@ -22,12 +22,15 @@ import envoy  # noqa: E402
 import machine  # noqa: E402
 import summary  # noqa: E402
 from bench import Bench  # noqa: E402
-from cases import CASES  # noqa: E402
+from cases import CASES, Skipped  # noqa: E402
 from haproxy import HAProxy  # noqa: E402
 from nginx import Nginx  # noqa: E402
 from ours import Foreshadow  # noqa: E402
+from parts import RpcError  # noqa: E402
+from progress import as_text  # noqa: E402
 from stage import DemoError, Stage  # noqa: E402
 from traffic import start_backend  # noqa: E402
+from wires import make_certificate  # noqa: E402
 
 IDLE_CONNECTIONS = 10_000
 PEERS = ("foreshadow", "haproxy", "nginx", "envoy")
@@ -76,18 +79,27 @@ def choose_peers(options):
         try:
             peers.append(envoy.Envoy(envoy.install(ROOT / "build/bench/envoy")))
         except envoy.CannotInstall as error:
-            skipped["envoy"] = f"{envoy.REQUIREMENT} cannot be installed: {error}"
+            skipped["envoy"] = f"it cannot be installed: {error}"
     return peers, skipped
 
 
 def show(name, rows):
-    what, _, columns = CASES[name]
-    print(f"\n{name}: {what}")
-    for line in summary.table(rows, columns):
+    print(f"{name}: {CASES[name].what}")
+    for line in summary.table(rows, CASES[name].columns):
         print(f"  {line}")
     for line in summary.remarks(rows):
         print(f"  {line}")
     sys.stdout.flush()
+
+
+def attempt(name, bench):
+    """(rows, why there are none, is that a failure). What was measured before is worth as much as ever: no case ends the run."""
+    try:
+        return CASES[name].run(name, bench), "", False
+    except Skipped as why:
+        return [], str(why), False
+    except (DemoError, RpcError, OSError) as why:
+        return [], str(why) or repr(why), True
 
 
 def run(options):
@@ -106,29 +118,40 @@ def run(options):
     for name, version in versions.items():
         print(f"  {name}: {version}")
 
-    rows = []
+    rows, broken = [], 0
+    names = list(dict.fromkeys(options.case or CASES))
     with Stage("bench") as stage:
         seats = machine.Seats(os.sched_getaffinity(0))
         bench = Bench(stage, options.build, seats, peers, options.rounds, options.seconds, idle,
-                      options.handover_seconds, options.handover_rate)
+                      options.handover_seconds, options.handover_rate, certificate=make_certificate(stage.dir))
         bench.backend = start_backend(bench, "service", seats.backend)
         bench.shadow = start_backend(bench, "shadow", seats.shadow)
         bench.stalled_shadow = start_backend(bench, "stalled-shadow", seats.shadow, stall=True)
-        for name in options.case or CASES:
-            found = CASES[name][1](name, bench)
+        print(f"about {as_text(sum(CASES[name].takes_s(bench) for name in names))} for {len(names)} cases")
+        for number, name in enumerate(names, 1):
+            bench.progress.begin(number, len(names), name, CASES[name].takes_s(bench))
+            found, why, failed = attempt(name, bench)
+            bench.progress.end()
             rows += found
-            show(name, found)
+            broken += failed
+            if why:
+                skipped[name] = why
+                print(f"{name}: {'FAILED' if failed else 'SKIPPED'}, {why}", flush=True)
+            else:
+                show(name, found)
+            if options.json:
+                options.json.write_text(json.dumps(summary.report(rows, facts, versions, skipped), indent=1) + "\n")
 
     print("\ngoals")
     for line in summary.goal_lines(rows):
         print(f"  {line}")
     print(f"\ntook {time.monotonic() - began:.0f} s")
-    if options.json:
-        options.json.write_text(json.dumps(summary.report(rows, facts, versions, skipped), indent=1) + "\n")
     failed = sum(row["failed"] for row in rows if row["peer"].startswith("foreshadow"))
     if failed:
         print(f"{failed} requests through our gateway failed")
-    return 1 if failed else 0
+    if broken:
+        print(f"{broken} cases could not be measured")
+    return 1 if failed else 2 if broken else 0
 
 
 def main(arguments):

@@ -1,14 +1,25 @@
 """What stands on either side of a proxy: the service behind it, the loader before it, connections that only wait."""
 
+import http.client
 import json
 import socket
 import subprocess
+import threading
 import time
 
-from peer import get
 from stage import DemoError
 
 LOAD_MARGIN_S = 30
+
+
+def get(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
 
 
 def start_backend(bench, name, processor, stall=False):
@@ -38,16 +49,53 @@ def counted(port):
     return count
 
 
-def run_load(bench, port, seconds, path, connections=32, rate=0, writes=None):
-    """`writes`: (share, file), for requests that are writes and where the loader tells what became of them."""
-    argv = bench.seats.pinned(bench.seats.loader, [
-        bench.build / "bin/gateway_bench_load", "--port", port, "--path", path, "--connections", connections,
-        "--seconds", seconds, "--rate", rate,
-        *(["--write-share", writes[0], "--writes", writes[1]] if writes else [])])
-    run = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=seconds + LOAD_MARGIN_S)
-    if run.returncode != 0:
-        raise DemoError(f"the loader failed: {run.stderr.strip()}")
-    return json.loads(run.stdout)
+class Loader:
+    """One run of the loader: connected when this is made, its connections kept until the end, so that what is looked at around run()
+    is requests alone, without handshakes. `writes`: (share, file), for requests that are writes and where the loader tells what became
+    of them."""
+
+    def __init__(self, bench, running, seconds, path, rate=0, connections=None, writes=None):
+        wire = running.setup.wire
+        argv = bench.seats.pinned(bench.seats.loader, [
+            bench.build / "bin/gateway_bench_load", "--port", running.port, "--path", path, "--seconds", seconds, "--rate", rate,
+            "--connections", connections or wire.connections, *wire.loader_options(running.setup.certificate),
+            *(["--write-share", writes[0], "--writes", writes[1]] if writes else [])])
+        self._process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE, text=True)
+        self._late = threading.Timer(seconds + LOAD_MARGIN_S, self._process.kill)
+        self._late.start()
+
+    def __enter__(self):
+        try:
+            self._line()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def run(self):
+        """What it counted."""
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return json.loads(self._line())
+
+    def _line(self):
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.kill()
+            raise DemoError(f"the loader failed: {self._process.stderr.read().strip() or 'it took too long'}")
+        return line
+
+    def __exit__(self, *_):
+        self._late.cancel()
+        self._process.kill()
+        self._process.communicate()
+
+
+def run_load(bench, running, seconds, path, **options):
+    """What the loader counted; `options` are Loader's."""
+    with Loader(bench, running, seconds, path, **options) as loader:
+        return loader.run()
 
 
 class IdleConnections:

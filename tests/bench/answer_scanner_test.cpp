@@ -32,6 +32,21 @@ TEST(AnswerScanner, is_used_again_after_a_reset) {
   EXPECT_EQ(scanner.feed("12345"), Found::complete);
 }
 
+TEST(AnswerScanner, hears_that_the_connection_ends) {
+  for (const auto& [field, closes] : {std::pair{"Connection: close", true},
+                                      {"connection:close", true},
+                                      {"Connection: keep-alive", false},
+                                      {"Connexion: close", false},
+                                      {"X-Connection: close", false}}) {
+    AnswerScanner scanner;
+    EXPECT_EQ(scanner.feed(std::string("HTTP/1.1 200 OK\r\n") + field + "\r\nContent-Length: 0\r\n\r\n"),
+              Found::complete);
+    EXPECT_EQ(scanner.closes(), closes) << field;
+    scanner.reset();
+    EXPECT_FALSE(scanner.closes());
+  }
+}
+
 TEST(AnswerScanner, guesses_nothing) {
   for (const auto* bytes : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n12", "HTTP/1.1 200 OK\r\n\r\n",
                             "SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
