@@ -103,12 +103,12 @@ awaitable<error_code> Conn::readable() {
 }
 
 awaitable<error_code> Conn::readable_beyond() {
-  if (watch_.expired()) co_return asio::error::timed_out;
   error_code error;
-  for (;;) {
+  while (!watch_.expired()) {
     if (edges_.pending() && look(error)) co_return error;
     if (co_await wait_to_read() == Edges::Woken::cut) co_return cut_short();
   }
+  co_return asio::error::timed_out;
 }
 
 void Conn::release_buffer() {
@@ -178,11 +178,12 @@ awaitable<error_code> Conn::fill() {
   }
   if (in_a_row_ >= kTurn) co_await take_turns();
   error_code error;
-  for (;;) {
+  // Looked at after every wait: a watch that has expired ends none that begins afterwards.
+  while (!watch_.expired()) {
     if (edges_.pending() && receive_now(error)) co_return error;
     if (co_await wait_to_read() == Edges::Woken::cut) co_return cut_short();
-    if (watch_.expired()) co_return asio::error::timed_out;
   }
+  co_return asio::error::timed_out;
 }
 
 void Conn::consume(std::size_t n) { begin_ += n; }

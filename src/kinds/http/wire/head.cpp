@@ -27,8 +27,8 @@ Parsed<void> parse_field_lines(std::string_view text, const Limits& limits, std:
       return refuse(400, "bytes after the end of the head");
     }
     if (line.front() == ' ' || line.front() == '\t') return refuse(400, "folded header line");
-    std::size_t colon = 0;
-    while (colon < line.size() && is_token_char(line[colon])) ++colon;
+    const auto name_end = std::find_if_not(line.begin(), line.end(), is_token_char);
+    const auto colon = static_cast<std::size_t>(name_end - line.begin());
     if (colon == 0 || colon == line.size() || line[colon] != ':') return refuse(400, "malformed header name");
     const auto raw = line.substr(colon + 1);
     if (!are_value_chars(raw)) return refuse(400, "control character in a header value");
