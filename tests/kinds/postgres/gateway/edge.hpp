@@ -70,7 +70,9 @@ class Edge {
             context_.get_executor(),
             proxy::GateSettings{settings_.resource, settings_.segments, settings_.primary, 1000, 7})),
         protocol_(kinds::make_postgres_protocol(settings_, context_.get_executor())),
-        listener_(std::make_unique<proxy::Listener>(context_, settings_, listen(settings_), *gate_, *protocol_)),
+        hall_(std::make_unique<proxy::Hall>(context_, settings_.resource, *gate_, *protocol_, crowd_, 0)),
+        listener_(std::make_unique<proxy::Listener>(context_, settings_, listen(settings_), crowd_,
+                                                    std::vector<proxy::Hall*>{hall_.get()})),
         work_(context_.get_executor()) {
     listener_->start();
     thread_ = std::thread([this] { context_.run(); });
@@ -78,13 +80,15 @@ class Edge {
   ~Edge() {
     on_loop([&] {
       listener_->stop_accepting();
+      hall_->close();
       gate_->close();
       protocol_->stop();
       return 0;
     });
-    if (!eventually([&] { return on_loop([&] { return listener_->sessions(); }) == 0; }, std::chrono::seconds(5))) {
-      on_loop([&] { return listener_->cancel_sessions(), 0; });
-      if (!eventually([&] { return on_loop([&] { return listener_->sessions(); }) == 0; }, std::chrono::seconds(5)))
+    const auto empty = [&] { return crowd_.size() == 0; };
+    if (!eventually(empty, std::chrono::seconds(5))) {
+      on_loop([&] { return hall_->cancel_sessions(), 0; });
+      if (!eventually(empty, std::chrono::seconds(5)))
         std::abort();  // a session that ignores cancellation: nothing below may be destroyed under it
     }
     work_.reset();
@@ -138,6 +142,8 @@ class Edge {
   proxy::ListenerSettings settings_;
   std::unique_ptr<proxy::GateImpl> gate_;
   std::unique_ptr<proxy::Protocol> protocol_;
+  proxy::Crowd crowd_{1, 0};
+  std::unique_ptr<proxy::Hall> hall_;
   std::unique_ptr<proxy::Listener> listener_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::thread thread_;
