@@ -16,10 +16,9 @@
 #include "base/result.hpp"
 #include "proxy/protocol.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/threads.hpp"
 
 namespace foreshadow::proxy {
-
-inline constexpr int kThreadsMax = 64;
 
 struct GatewaySettings {
   std::string name;       // "edge": names the control socket and the state file
