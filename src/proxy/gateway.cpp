@@ -81,7 +81,7 @@ class Running final : public Gateway {
       : settings_(with_threads(std::move(settings))),
         predecessor_(std::move(predecessor)),
         incarnation_(fmt::format("{:016x}", from_the_system())),
-        planes_(std::make_unique<Planes>(static_cast<std::size_t>(settings_.threads))) {}
+        planes_(std::make_unique<Planes>(static_cast<std::size_t>(settings_.threads), from_the_system())) {}
   ~Running() override;
 
   // Everything that may fail because of the settings: until it has succeeded the process before this one serves on.

@@ -1,7 +1,6 @@
 #include "proxy/planes.hpp"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
@@ -11,15 +10,6 @@
 namespace foreshadow::proxy {
 
 namespace asio = boost::asio;
-
-namespace {
-// Not a decision and not to be replayed: no draw may follow what clients do.
-std::uint64_t draw_seed() {
-  std::uint64_t seed = 0;
-  FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
-  return seed;
-}
-}  // namespace
 
 // In an order of construction that destroys clients first, then protocols, then gates, and the loop after all of them.
 struct Planes::Plane {
@@ -31,7 +21,7 @@ struct Planes::Plane {
   std::thread thread;
 };
 
-Planes::Planes(std::size_t threads) {
+Planes::Planes(std::size_t threads, std::uint64_t seed) : seeds_(seed) {
   FS_ASSERT(threads > 0);
   for (std::size_t i = 0; i < threads; ++i) planes_.push_back(std::make_unique<Plane>());
 }
@@ -77,7 +67,7 @@ void Planes::add(const ListenerSettings& settings, io::Fd socket, const std::opt
     limits.at_once_max = share(limits.at_once_max);
     limits.queued_max = share(limits.queued_max);
     GateSettings gate{settings.resource,          settings.segments, settings.primary,
-                      share(settings.parked_max), draw_seed(),       limits};
+                      share(settings.parked_max), seeds_.next(),     limits};
     auto& made = plane.gates[settings.resource] =
         std::make_unique<GateImpl>(plane.context.get_executor(), std::move(gate), booted);
     halls.push_back(plane.halls

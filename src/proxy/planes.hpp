@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/random.hpp"
 #include "io/fd.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/crowd.hpp"
@@ -28,7 +29,8 @@ namespace foreshadow::proxy {
 
 class Planes {
  public:
-  explicit Planes(std::size_t threads);
+  // `seed`: for what the gates draw.
+  Planes(std::size_t threads, std::uint64_t seed);
   // Sessions must have ended, as far as they will: see leak().
   ~Planes();
   Planes(const Planes&) = delete;
@@ -63,6 +65,7 @@ class Planes {
   template <class F>
   void each(F call);
 
+  Random seeds_;
   std::vector<std::unique_ptr<Crowd>> crowds_;  // one a resource
   std::vector<std::unique_ptr<Plane>> planes_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // one a resource, all on the first plane

@@ -1,7 +1,10 @@
 #include "kinds/http/http_protocol.hpp"
 
+#include <sys/random.h>
+
 #include <nlohmann/json.hpp>
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
 #include "domain/gateway_report.hpp"
 #include "kinds/http/session/access_log.hpp"
@@ -13,6 +16,14 @@ namespace foreshadow::kinds::http {
 namespace {
 
 namespace asio = boost::asio;
+
+// Ids must differ from those of every other gateway, and of this one before its restart; no draw may follow what
+// clients do.
+std::uint64_t draw_seed() {
+  std::uint64_t seed = 0;
+  FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
+}
 
 class HttpProtocol final : public proxy::Protocol {
  public:
@@ -71,7 +82,7 @@ class HttpProtocol final : public proxy::Protocol {
 
 Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSettings& settings,
                                                        asio::any_io_executor executor) {
-  FS_TRY(plan, Plan::make(settings));
+  FS_TRY(plan, Plan::make(settings, draw_seed()));
   FS_TRY(core, plan->next(std::move(executor)));
   return std::make_unique<HttpProtocol>(std::move(plan), std::move(core));
 }

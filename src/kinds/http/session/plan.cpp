@@ -1,7 +1,5 @@
 #include "kinds/http/session/plan.hpp"
 
-#include <sys/random.h>
-
 #include <algorithm>
 
 #include "base/assert.hpp"
@@ -41,14 +39,6 @@ std::vector<std::string> alpn_for(h2::Offer offer) {
   return {"h2", "http/1.1"};
 }
 
-// Ids must differ from those of every other gateway, and of this one before its restart; no draw may follow what
-// clients do.
-std::uint64_t draw_seed() {
-  std::uint64_t seed = 0;
-  FS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
-  return seed;
-}
-
 Result<std::shared_ptr<Comparer>> make_comparer(const asio::any_io_executor& executor, const MirrorOptions& options,
                                                 const std::vector<Segment>& segments,
                                                 std::shared_ptr<Standing> standing) {
@@ -78,8 +68,8 @@ T Plan::share(T total) const {
   return proxy::share_of(total, threads_, made_);
 }
 
-Result<std::shared_ptr<Plan>> Plan::make(const proxy::ListenerSettings& settings) {
-  std::shared_ptr<Plan> plan(new Plan());
+Result<std::shared_ptr<Plan>> Plan::make(const proxy::ListenerSettings& settings, std::uint64_t seed) {
+  std::shared_ptr<Plan> plan(new Plan(seed));
   plan->settings_ = settings;
   plan->threads_ = static_cast<std::size_t>(std::max(1, settings.threads));
   FS_TRY(options, parse_options(settings.options));
@@ -88,7 +78,7 @@ Result<std::shared_ptr<Plan>> Plan::make(const proxy::ListenerSettings& settings
   plan->quota_ = std::make_shared<ClientQuota>(options.clients.connections_max, settings.resource);
   plan->standing_ = make_standing(plan->terms_);
   if (plan->standing_) plan->writes_ = std::make_shared<RecentWrites>();
-  if (plan->threads_ > 1) plan->in_step_ = draw_seed();
+  if (plan->threads_ > 1) plan->in_step_ = plan->seeds_.next();
   if (options.upstream_tls == UpstreamTls::insecure)
     log::warn("{}: upstream_tls is insecure: whoever answers at an instance's address is believed", settings.resource);
   return plan;
@@ -148,7 +138,7 @@ Result<void> Plan::share_access_log(Core& core) {
     log_ = std::move(*opened);
   }
   core.access_log =
-      std::make_shared<AccessLog>(settings_.resource, settings_.segments, options_, log_, made_, draw_seed());
+      std::make_shared<AccessLog>(settings_.resource, settings_.segments, options_, log_, made_, seeds_.next());
   return {};
 }
 
@@ -183,7 +173,7 @@ Result<std::shared_ptr<Core>> Plan::next(const asio::any_io_executor& executor) 
                       .h2 = upstream_h2,
                       .head_bytes_max = settings_.header_bytes_max,
                       .write_timeout = settings_.upstream_timeout};
-  core->random = Random(draw_seed());
+  core->random = Random(seeds_.next());
   FS_CHECK(share_access_log(*core));
   core->watchdog = std::make_shared<Watchdog>(executor);
   core->pool = std::make_shared<Pool>(executor, core->watchdog, share(kIdleMax), tls);
@@ -205,13 +195,13 @@ Result<std::shared_ptr<Core>> Plan::next(const asio::any_io_executor& executor) 
   if (options_.mirror.trial)
     core->trial = std::make_shared<MirrorTrial>(
         TrialSettings{.slot = options_.mirror.slot, .harmless_share = options_.mirror.harmless, .in_step = in_step_},
-        draw_seed());
+        seeds_.next());
   TunnelSettings tunnels{.idle_timeout = settings_.idle_timeout,
                          .close_within = options_.upgrade_close_within,
                          .move_within = options_.move_long_lived_within,
                          .stay_in_hold = options_.upgrade_on_hold == UpgradeOnHold::wait};
   for (const auto& segment : settings_.segments) tunnels.segments.push_back(segment.id);
-  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(draw_seed()));
+  core->tunnels = std::make_shared<Tunnels>(executor, std::move(tunnels), Random(seeds_.next()));
   ++made_;
   return core;
 }

@@ -19,13 +19,13 @@ namespace foreshadow::kinds::http {
 // Before the first client, on one thread.
 class Plan {
  public:
-  // Error: invalid (segment conditions or options).
-  static Result<std::shared_ptr<Plan>> make(const proxy::ListenerSettings& settings);
+  // `seed`: for all that is drawn. Error: invalid (segment conditions or options).
+  static Result<std::shared_ptr<Plan>> make(const proxy::ListenerSettings& settings, std::uint64_t seed);
   // For the next thread, whose loop this is. Errors: invalid (a file that the options name), io.
   Result<std::shared_ptr<Core>> next(const boost::asio::any_io_executor& executor);
 
  private:
-  Plan() = default;
+  explicit Plan(std::uint64_t seed) : seeds_(seed) {}
   Result<void> read_segments();
   Result<void> share_credentials(Core& core, const boost::asio::any_io_executor& executor);
   Result<void> share_access_log(Core& core);
@@ -39,6 +39,7 @@ class Plan {
   Matcher matcher_;
   std::vector<Core::Rules> rules_;
   std::vector<Insurer::Terms> terms_;
+  Random seeds_;
   std::size_t threads_ = 1;
   std::size_t made_ = 0;
   std::optional<std::uint64_t> in_step_;  // see TrialSettings
