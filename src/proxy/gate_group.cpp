@@ -84,8 +84,11 @@ void GateGroup::put_in_force(const RouteTable& table) {
 Result<GateGroup::Held> GateGroup::hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy) {
   // Shared: a gate may answer while whoever asked is still writing, and must not find it gone.
   auto drain = std::make_shared<Drain>(members_.size(), next_epoch);
-  const auto from = std::chrono::steady_clock::now();
+  // One alone counts from when it hears of it, however long that took.
+  const bool alone = members_.size() == 1;
+  const auto asked = std::chrono::steady_clock::now();
   const auto begun = each([&](const Member& member) -> Result<GateState> {
+    const auto from = alone ? std::chrono::steady_clock::now() : asked;
     FS_CHECK(member.gate->hold(
         term, next_epoch, policy, [drain](const Result<void>& result) { drain->done(result); }, from));
     return member.gate->state();

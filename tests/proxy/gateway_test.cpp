@@ -100,7 +100,7 @@ TEST_P(GatewayTest, HoldOverBudgetAnswersTimeoutAndReleases) {
 TEST_P(GatewayTest, SealNeedsALivingLeaseAndTheSameIncarnation) {
   const auto gateway = start();
   EXPECT_EQ(seal(1, gateway->incarnation()).error().code, Code::refused);
-  ASSERT_TRUE(hold(1, {.lease = Millis{60}, .budget = Millis{50}, .park_max = kLong}));
+  ASSERT_TRUE(hold(1, {.lease = Millis{400}, .budget = Millis{300}, .park_max = kLong}));
   EXPECT_EQ(seal(1, "another").error().code, Code::conflict);
   ASSERT_TRUE(until([&] { return report().hold == HoldState::open; }));
   EXPECT_EQ(seal(1, gateway->incarnation()).error().code, Code::refused);

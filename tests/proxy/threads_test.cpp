@@ -136,7 +136,7 @@ TEST_P(ThreadsTest, OneThatFindsOutLateThatItCannotReleasesTheOthersAtOnce) {
 TEST_P(ThreadsTest, ALeaseLapsesAtAll) {
   const auto gateway = start();
   const auto clients = one_each();
-  ASSERT_TRUE(hold(1, {.lease = Millis{150}, .budget = Millis{150}, .park_max = kLong}));
+  ASSERT_TRUE(hold(1, {.lease = Millis{400}, .budget = Millis{300}, .park_max = kLong}));
   for (const auto& client : clients) client.send('x');
   for (const auto& client : clients) EXPECT_EQ(client.receive(), 'a');
   EXPECT_EQ(report().hold, HoldState::open);
