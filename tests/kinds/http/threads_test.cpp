@@ -81,7 +81,7 @@ TEST_P(ThreadsHttp, LinesOfTheAccessLogAreWhole) {
   const std::string path = dir / "access.log";
   listener().options["access_log"] = path;
   start();
-  constexpr int kEach = 300;
+  constexpr int kEach = 100;
   std::vector<std::thread> clients;
   for (int c = 0; c < 4 * GetParam(); ++c)
     clients.emplace_back([&, c] {
