@@ -66,6 +66,7 @@ void Planes::add(const ListenerSettings& settings, io::Fd socket, const std::opt
     auto limits = settings.limits;
     limits.at_once_max = share(limits.at_once_max);
     limits.queued_max = share(limits.queued_max);
+    limits.release_concurrency = share(limits.release_concurrency);
     GateSettings gate{settings.resource,          settings.segments, settings.primary,
                       share(settings.parked_max), seeds_.next(),     limits};
     auto& made = plane.gates[settings.resource] =

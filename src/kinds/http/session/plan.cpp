@@ -186,7 +186,9 @@ Result<std::shared_ptr<Core>> Plan::next(const asio::any_io_executor& executor) 
     core->insurer = std::make_shared<Insurer>(executor, core->watchdog, tls, std::move(terms), standing_, writes_);
   }
   FS_CHECK(share_comparer(*core, executor));
-  MirrorSettings mirror{.deadline = options_.mirror.timeout, .twice_share = options_.mirror.compare_noise};
+  MirrorSettings mirror{.deadline = options_.mirror.timeout,
+                        .writes_per_s = options_.mirror.writes_per_s / static_cast<double>(threads_),
+                        .twice_share = options_.mirror.compare_noise};
   mirror.at_once_max = share(mirror.at_once_max);
   mirror.queued_max = share(mirror.queued_max);
   mirror.queued_bytes_max = share(mirror.queued_bytes_max);
