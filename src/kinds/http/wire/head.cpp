@@ -1,6 +1,7 @@
 #include "kinds/http/wire/head.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "kinds/http/wire/text.hpp"
@@ -26,12 +27,11 @@ Parsed<void> parse_field_lines(std::string_view text, const Limits& limits, std:
       return refuse(400, "bytes after the end of the head");
     }
     if (line.front() == ' ' || line.front() == '\t') return refuse(400, "folded header line");
-    std::size_t colon = 0;
-    while (colon < line.size() && is_token_char(line[colon])) ++colon;
+    const auto name_end = std::find_if_not(line.begin(), line.end(), is_token_char);
+    const auto colon = static_cast<std::size_t>(name_end - line.begin());
     if (colon == 0 || colon == line.size() || line[colon] != ':') return refuse(400, "malformed header name");
     const auto raw = line.substr(colon + 1);
-    for (const char c : raw)
-      if (!is_value_char(c)) return refuse(400, "control character in a header value");
+    if (!are_value_chars(raw)) return refuse(400, "control character in a header value");
     if (fields.size() >= limits.fields_max) return refuse(431, "too many header fields");
     const Field field{line.substr(0, colon), trim(raw)};
     // Legal whitespace, but nobody sends it except to be read differently by two parsers.
@@ -59,14 +59,23 @@ bool is_ipv6(std::string_view text) {
   return text.find(':') != std::string_view::npos;
 }
 
+// RFC 3986, section 2: unreserved and sub-delims.
+constexpr auto kNameChars = [] {
+  std::array<bool, 256> table{};
+  for (const unsigned char c : std::string_view("-._~!$&'()*+,;=")) table[c] = true;
+  for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
+  for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = true;
+  for (unsigned char c = 'A'; c <= 'Z'; ++c) table[c] = true;
+  return table;
+}();
+
 // RFC 3986, section 3.2.2: reg-name, which the dotted numbers of IPv4 are too.
 bool is_registered_name(std::string_view text) {
-  constexpr std::string_view kOthers = "-._~!$&'()*+,;=";
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '%') {
       if (text.size() - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2])) return false;
-    } else if (!is_digit(c) && !(lower(c) >= 'a' && lower(c) <= 'z') && kOthers.find(c) == std::string_view::npos) {
+    } else if (!kNameChars[static_cast<unsigned char>(c)]) {
       return false;
     }
   }
@@ -208,8 +217,7 @@ Parsed<ResponseHead> parse_response_head(std::string_view text, const Limits& li
   head.status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
   if (head.status < 100 || head.status > 599) return refuse(502, "status out of range");
   head.reason = line.size() > 13 ? line.substr(13) : std::string_view{};
-  for (const char c : head.reason)
-    if (!is_value_char(c)) return refuse(502, "control character in the status line");
+  if (!are_value_chars(head.reason)) return refuse(502, "control character in the status line");
   head.fields.reserve(16);
   if (auto fields = parse_field_lines(text, limits, head.fields); !fields) return refuse(502, fields.error().why);
   return head;

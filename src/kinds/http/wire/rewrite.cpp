@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <iterator>
 
 #include "kinds/http/wire/identity.hpp"
@@ -38,14 +40,30 @@ bool is_nominated(const Connection& connection, std::string_view name) {
   return std::ranges::any_of(connection.nominated, [&](std::string_view n) { return equals_ignoring_case(n, name); });
 }
 
+char* put(char* at, std::string_view text) { return std::copy(text.begin(), text.end(), at); }
+
 void append_field(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(": ").append(value).append("\r\n");
+  const auto before = out.size();
+  const auto after = before + name.size() + value.size() + 4;
+  // In one step: four appends cost twice as much. The size it is told may be more than was asked for (libstdc++ 12).
+  out.resize_and_overwrite(after, [&](char* begin, std::size_t) {
+    put(put(put(put(begin + before, name), ": "), value), "\r\n");
+    return after;
+  });
+}
+
+template <class Number>
+void append_number(std::string& out, Number number) {
+  std::array<char, 24> digits;
+  out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
 }
 
 void append_framing(std::string& out, const Framing& framing) {
   if (framing.kind == BodyKind::chunked) out += "Transfer-Encoding: chunked\r\n";
-  if (framing.kind == BodyKind::length)
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", framing.length);
+  if (framing.kind != BodyKind::length) return;
+  out += "Content-Length: ";
+  append_number(out, framing.length);
+  out += "\r\n";
 }
 
 void append_upgrade(std::string& out, std::string_view protocols) {
@@ -86,7 +104,9 @@ void append_end_to_end(std::string& out, const std::vector<Field>& fields, const
 }
 
 void append_status_line(std::string& out, const ResponseHead& head) {
-  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", head.status, head.reason);
+  out += "HTTP/1.1 ";
+  append_number(out, head.status);
+  out.append(" ").append(head.reason).append("\r\n");
 }
 
 // What a sender lists in Connection to have it dropped on the way must not be what the next one needs to be safe.

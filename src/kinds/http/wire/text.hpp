@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace foreshadow::kinds::http {
@@ -28,6 +29,24 @@ inline constexpr bool is_token(std::string_view text) {
 inline constexpr bool is_value_char(char c) {
   const auto u = static_cast<unsigned char>(c);
   return (u >= 0x20 && u != 0x7f) || u == '\t';
+}
+
+// All of them are. Eight at a time: nearly everything in a head is plain text.
+inline bool are_value_chars(std::string_view text) {
+  constexpr std::uint64_t kEach = 0x0101010101010101, kHigh = 0x80 * kEach;
+  while (text.size() >= sizeof(std::uint64_t)) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, text.data(), sizeof eight);
+    // Borrows reach only bytes above one that is found, so the whole is zero exactly if none is.
+    const auto below_space = (eight - 0x20 * kEach) & ~eight;
+    const auto without_delete = eight ^ (0x7f * kEach);
+    const auto is_delete = (without_delete - kEach) & ~without_delete;
+    if ((below_space | is_delete) & kHigh) break;
+    text.remove_prefix(sizeof eight);
+  }
+  for (const char c : text)
+    if (!is_value_char(c)) return false;
+  return true;
 }
 
 inline constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
