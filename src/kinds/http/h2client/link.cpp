@@ -155,8 +155,8 @@ void Link::die() {
   patience_.disarm();
   if (mux.violation()) log::debug("a connection to an instance was ended: {}", mux.violation());
   mux.abandon(written_);
+  conn_->cancel();
   error_code ignored;
-  conn_->socket().cancel(ignored);
   // Those who still read an answer that is here whole keep the object, and nobody the connection.
   if (calls_ > 0) conn_->socket().shutdown(asio::socket_base::shutdown_both, ignored);
   // Also what is about to wait is stopped by this, at the latest with the watchdog's next look.

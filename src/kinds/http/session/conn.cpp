@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kinds/http/session/edge.hpp"
+#include "kinds/http/session/ends.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -18,12 +18,10 @@ namespace asio = boost::asio;
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
 
 namespace {
-constexpr std::size_t kFirstBuffer = 32 << 10;
-
 // Small parts are sent as one: copying them costs less than a list of them.
 constexpr std::size_t kOneSend = 4096;
 
-using Parts = std::array<asio::const_buffer, 3>;
+using Parts = Conn::Parts;
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -63,44 +61,59 @@ ssize_t send_some(int fd, Parts& parts) {
 }  // namespace
 
 Conn::Conn(asio::ip::tcp::socket socket, std::shared_ptr<Watchdog> watchdog)
-    : socket_(std::move(socket)), watch_(std::move(watchdog), [this] {
-        error_code ignored;
-        socket_.cancel(ignored);
-      }) {}
+    : socket_(std::move(socket)), edges_(socket_), watch_(std::move(watchdog), [this] { cancel(); }) {}
 
 Conn::~Conn() {
   if (tls_ && tls_->is_client() && !half_written_ && socket_.is_open()) tls_->end(socket_.native_handle());
 }
 
-awaitable<error_code> Conn::wait_to_read() {
+void Conn::cancel() {
+  edges_.cut();
+  error_code ignored;
+  socket_.cancel(ignored);
+}
+
+awaitable<Edges::Woken> Conn::wait_to_read() {
   in_a_row_ = 0;
-  const auto error = co_await next_edge(socket_);
-  watch_.next_turn();
-  co_return error;
+  release_buffer();
+  return edges_.next();
+}
+
+error_code Conn::cut_short() const {
+  return watch_.expired() ? asio::error::timed_out : asio::error::operation_aborted;
+}
+
+bool Conn::look(error_code& error) {
+  char byte = 0;
+  const auto n = recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n >= 0) return true;
+  if (would_block(errno)) {
+    edges_.dry();
+    return false;
+  }
+  // Told once: whoever reads after it sees an end like any other (tcp(7), SO_ERROR).
+  error = error_code(errno, boost::system::system_category());
+  return true;
 }
 
 awaitable<error_code> Conn::readable() {
-  if (watch_.expired()) co_return asio::error::timed_out;
-  quiet_at_ = 0;
-  if (tls_) {
-    release_buffer();
-    co_return co_await readable_secure();
+  if (tls_) return readable_secure();
+  // Read, rather than looked at and read again.
+  return begin_ == end_ ? fill() : readable_beyond();
+}
+
+awaitable<error_code> Conn::readable_beyond() {
+  error_code error;
+  while (!watch_.expired()) {
+    if (edges_.pending() && look(error)) co_return error;
+    if (co_await wait_to_read() == Edges::Woken::cut) co_return cut_short();
   }
-  // Into the buffer, if it is still here, rather than looked at and read again.
-  char byte = 0;
-  const bool into_buffer = capacity_ > 0 && begin_ == end_;
-  if (into_buffer) make_room();
-  const auto n = into_buffer ? receive_now() : recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n > 0 && into_buffer && (in_a_row_ += static_cast<std::size_t>(n)) >= kTurn) co_await take_turns();
-  if (n == 0 && into_buffer) co_return asio::error::eof;
-  if (n >= 0) co_return error_code{};
-  // Told once: whoever reads after it sees an end like any other (tcp(7), SO_ERROR).
-  if (!would_block(errno)) co_return error_code(errno, boost::system::system_category());
-  release_buffer();
-  co_return co_await wait_to_read();
+  co_return asio::error::timed_out;
 }
 
 void Conn::release_buffer() {
+  if (begin_ != end_ || !buffer_) return;
+  if (capacity_ == Buffers::bytes) watch_.buffers().give(std::move(buffer_));
   buffer_.reset();
   capacity_ = begin_ = end_ = 0;
 }
@@ -112,8 +125,8 @@ void Conn::make_room() {
       std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     } else {
       // Grows only for a head: bodies are consumed as they come, so callers' limits on heads bound this.
-      const auto wider = capacity_ == 0 ? kFirstBuffer : capacity_ * 2;
-      auto fresh = std::make_unique_for_overwrite<char[]>(wider);
+      const auto wider = capacity_ == 0 ? Buffers::bytes : capacity_ * 2;
+      auto fresh = capacity_ == 0 ? watch_.buffers().take() : std::make_unique_for_overwrite<char[]>(wider);
       if (end_ > 0) std::memcpy(fresh.get(), buffer_.get(), end_);
       buffer_ = std::move(fresh);
       capacity_ = wider;
@@ -123,65 +136,94 @@ void Conn::make_room() {
   }
 }
 
-ssize_t Conn::receive_now() {
-  for (;;) {
-    const auto n = recv(socket_.native_handle(), buffer_.get() + end_, capacity_ - end_, MSG_DONTWAIT);
-    if (n > 0) end_ += static_cast<std::size_t>(n);
-    if (n >= 0 || errno != EINTR) return n;
+bool Conn::receive_now(error_code& error) {
+  make_room();
+  const auto room = capacity_ - end_;
+  ssize_t n = 0;
+  do n = recv(socket_.native_handle(), buffer_.get() + end_, room, MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+  if (n > 0) {
+    const auto bytes = static_cast<std::size_t>(n);
+    end_ += bytes;
+    in_a_row_ += bytes;
+    if (bytes < room && edges_.tells_end()) edges_.dry();
+    return true;
   }
+  if (n < 0 && would_block(errno)) {
+    edges_.dry();
+    return false;
+  }
+  error = n == 0 ? error_code(asio::error::eof) : error_code(errno, boost::system::system_category());
+  return true;
 }
 
 awaitable<void> Conn::take_turns() {
   in_a_row_ = 0;
   co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-  watch_.next_turn();
+}
+
+bool Conn::fill_now(error_code& error) {
+  if (watch_.expired()) {
+    error = asio::error::timed_out;
+    return true;
+  }
+  return !tls_ && in_a_row_ < kTurn && edges_.pending() && receive_now(error);
 }
 
 awaitable<error_code> Conn::fill() {
   if (watch_.expired()) co_return asio::error::timed_out;
-  make_room();
-  if (tls_) co_return co_await fill_secure();
-  bool look = std::exchange(quiet_at_, 0) != watch_.turn();
-  for (;;) {
-    if (look) {
-      const auto n = receive_now();
-      if (n == 0) co_return asio::error::eof;
-      if (n > 0) {
-        if ((in_a_row_ += static_cast<std::size_t>(n)) >= kTurn) co_await take_turns();
-        co_return error_code{};
-      }
-      if (!would_block(errno)) co_return error_code(errno, boost::system::system_category());
-    }
-    look = true;
-    if (const auto error = co_await wait_to_read()) co_return error;
-    if (watch_.expired()) co_return asio::error::timed_out;
+  if (tls_) {
+    make_room();
+    co_return co_await fill_secure();
   }
+  if (in_a_row_ >= kTurn) co_await take_turns();
+  error_code error;
+  // Looked at after every wait: a watch that has expired ends none that begins afterwards.
+  while (!watch_.expired()) {
+    if (edges_.pending() && receive_now(error)) co_return error;
+    if (co_await wait_to_read() == Edges::Woken::cut) co_return cut_short();
+  }
+  co_return asio::error::timed_out;
 }
 
 void Conn::consume(std::size_t n) { begin_ += n; }
 
-awaitable<Conn::Written> Conn::write(std::array<asio::const_buffer, 3> parts) {
-  if (watch_.expired()) co_return Written{asio::error::timed_out, 0};
-  if (tls_) co_return co_await write_secure(parts);
-  Written written;
+bool Conn::write_now(Parts& parts, Written& written) {
+  if (watch_.expired()) {
+    written.error = asio::error::timed_out;
+    return true;
+  }
+  if (tls_) return false;
   while (total_of(parts) > 0) {
     const auto n = send_some(socket_.native_handle(), parts);
     if (n >= 0) {
       written.bytes += static_cast<std::size_t>(n);
     } else if (would_block(errno)) {
-      if ((written.error = co_await wait_to_write())) break;
+      return false;
     } else {
       written.error = error_code(errno, boost::system::system_category());
       break;
     }
   }
+  return true;
+}
+
+awaitable<Conn::Written> Conn::write_on(Parts parts, Written written) {
+  if (tls_) co_return co_await write_secure(parts, written);
+  do written.error = co_await wait_to_write();
+  while (!written.error && !write_now(parts, written));
   co_return written;
+}
+
+awaitable<Conn::Written> Conn::write(Parts parts) {
+  Written written;
+  if (write_now(parts, written)) co_return written;
+  co_return co_await write_on(parts, written);
 }
 
 awaitable<error_code> Conn::wait_to_write() {
   in_a_row_ = 0;
   const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_write, use_tuple);
-  watch_.next_turn();
   co_return !error && watch_.expired() ? asio::error::timed_out : error;
 }
 
@@ -190,14 +232,13 @@ awaitable<Conn::Written> Conn::write(std::string_view bytes) {
 }
 
 bool Conn::quiet() {
-  quiet_at_ = 0;
   if (begin_ != end_) return false;
   // Session tickets and the like come when they please, and are no answer.
   if (tls_ && tls_->pending()) return tls_->peek(socket_.native_handle()) == Step::want_read;
   char byte = 0;
   const auto n = recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n < 0 && would_block(errno)) {
-    quiet_at_ = watch_.turn();
+    if (!tls_) edges_.dry();
     return true;
   }
   return n > 0 && tls_ && tls_->peek(socket_.native_handle()) == Step::want_read;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "io/tls_stream.hpp"
+#include "kinds/http/session/edges.hpp"
 #include "kinds/http/session/watchdog.hpp"
 
 namespace foreshadow::kinds::http {
@@ -41,11 +42,21 @@ class Conn {
   // What ALPN chose ("h2", "http/1.1"); empty without.
   std::string_view alpn() const { return tls_ ? tls_->alpn() : std::string_view{}; }
 
-  // Waits until there is something to read, without holding a buffer meanwhile; it may have been read already then. An
-  // end is told here or by fill(). Errors: a reset, which nobody is told of again; those of the wait.
+  // Waits until there is something to read beyond what is unread; it may have been read already then. An end is told
+  // here or by fill(). Errors: a reset, which nobody is told of again; those of the wait.
   awaitable<error_code> readable();
-  // Reads what is there behind what is unread; the views given out before are void. At the end: asio::error::eof.
+  // Reads what is there behind what is unread; the views given out before are void. Holds no buffer while it waits, but
+  // for what is unread. At the end: asio::error::eof.
   awaitable<error_code> fill();
+  // The same, if it can be done without waiting. False: it cannot, and fill() is to be awaited. Saves a coroutine where
+  // bytes are likely to be here.
+  bool fill_now(error_code& error);
+  // The other side stays, and will be heard of again: what is done once from now on saves a system call each time.
+  void expect_more() {
+    if (!tls_) edges_.tell_end(watch_.ends());
+  }
+  // Before the socket goes to somebody else.
+  void expect_no_more() { edges_.forget_end(); }
   std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }
   void consume(std::size_t n);
 
@@ -53,9 +64,14 @@ class Conn {
     error_code error;
     std::size_t bytes = 0;
   };
+  using Parts = std::array<boost::asio::const_buffer, 3>;
   // All of them, in order. Under TLS `bytes` counts what the other side can have decrypted, at most.
-  awaitable<Written> write(std::array<boost::asio::const_buffer, 3> parts);
+  awaitable<Written> write(Parts parts);
   awaitable<Written> write(std::string_view bytes);
+  // The same, as far as it can be done without waiting. False: `parts` are what is left, to go on with by write_on().
+  bool write_now(Parts& parts, Written& written);
+  // `written`: before; the result counts all.
+  awaitable<Written> write_on(Parts parts, Written written);
 
   // Says that nothing follows (close_notify), if all that was written before is whole. Without TLS there is nothing to
   // do. Waits a second at most.
@@ -64,11 +80,16 @@ class Conn {
   // The same without a deadline of its own, and then ends the sending; reading goes on. For who carries both ways.
   awaitable<void> end_sending();
 
-  // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request. After true, and
-  // nothing but write() in between, fill() does not look again: the caller waits for nothing else meanwhile.
+  // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request.
   bool quiet();
+  // The same, as far as the event loop has heard: certain of all that was there when it last came round.
+  bool seems_quiet() { return !tls_ && begin_ == end_ && !edges_.pending() ? true : quiet(); }
   bool timed_out() const { return watch_.expired(); }
   Watch& watch() { return watch_; }
+  // Ends every wait with an error.
+  void cancel();
+  // Gives the buffer back, if nothing is unread.
+  void release_buffer();
   boost::asio::ip::tcp::socket& socket() { return socket_; }
 
  private:
@@ -76,25 +97,28 @@ class Conn {
   // A connection that is always ready steps aside after this many bytes.
   static constexpr std::size_t kTurn = 128 << 10;
   void make_room();
-  // At least one byte, the end or an error: 1, 0, -1 (errno).
-  ssize_t receive_now();
-  // Back to the event loop until there may be something to read.
-  awaitable<error_code> wait_to_read();
+  // At least one byte, the end or an error. False: nothing is there.
+  bool receive_now(error_code& error);
+  // The same without taking it.
+  bool look(error_code& error);
+  // Back to the event loop until there may be something to read. Requires: a plain connection, and nothing pending.
+  awaitable<Edges::Woken> wait_to_read();
+  error_code cut_short() const;
   awaitable<error_code> wait_to_write();
-  void release_buffer();
   // Waits for what TLS wants; or the error that its step means.
   awaitable<error_code> settle(Step step);
   // Gives others their turn after much was done without waiting.
   awaitable<void> take_turns();
   awaitable<error_code> fill_secure();
   awaitable<error_code> readable_secure();
-  awaitable<Written> write_secure(std::array<boost::asio::const_buffer, 3> parts);
+  awaitable<error_code> readable_beyond();
+  awaitable<Written> write_secure(Parts parts, Written written);
 
   boost::asio::ip::tcp::socket socket_;
+  Edges edges_;
   Watch watch_;
   std::unique_ptr<io::TlsStream> tls_;
   std::size_t in_a_row_ = 0;   // bytes moved since the last wait
-  std::uint64_t quiet_at_ = 0;  // the turn in which nothing was there to read; 0: not known
   bool half_written_ = false;  // a write under TLS failed: no claim that the stream is whole
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;

@@ -61,11 +61,12 @@ awaitable<error_code> Conn::settle(Step step) {
   // A call ends with want_read while there is more to read, when its peer has had its turn: looked at anew.
   in_a_row_ = 0;
   const auto [error] = co_await socket_.async_wait(asio::socket_base::wait_read, use_tuple);
-  watch_.next_turn();
   co_return error;
 }
 
 awaitable<error_code> Conn::readable_secure() {
+  if (watch_.expired()) co_return asio::error::timed_out;
+  release_buffer();
   // What TLS already holds would never make the descriptor readable.
   auto step = tls_->pending() ? tls_->peek(socket_.native_handle()) : Step::want_read;
   while (step == Step::want_read || step == Step::want_write) {
@@ -89,10 +90,9 @@ awaitable<error_code> Conn::fill_secure() {
   }
 }
 
-awaitable<Conn::Written> Conn::write_secure(std::array<asio::const_buffer, 3> parts) {
+awaitable<Conn::Written> Conn::write_secure(Parts parts, Written written) {
   const std::array<std::string_view, 3> views{view_of(parts[0]), view_of(parts[1]), view_of(parts[2])};
   const auto total = views[0].size() + views[1].size() + views[2].size();
-  Written written;
   while (written.bytes < total) {
     std::size_t count = 0;
     const auto step = tls_->write(socket_.native_handle(), views, written.bytes, count);

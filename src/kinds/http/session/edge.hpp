@@ -1,4 +1,4 @@
-// Waiting for a socket to become readable without a system call for the waiting itself.
+// Waiting for a socket's next edge without a system call for the waiting itself: what edges.hpp is built on.
 //
 // Boost.Asio watches sockets by edges (epoll(7), EPOLLET), and begins every read by trying one, or every wait by arming
 // the edge anew: a system call a request, where the caller has just tried and knows that nothing is there. A read into
@@ -11,10 +11,7 @@
 // Debian 12 carries; with any other the wait is asio's, right and dearer.
 #pragma once
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/version.hpp>
 #include <utility>
 
@@ -57,16 +54,14 @@ class boost::asio::detail::reactive_socket_recv_op_base<foreshadow::kinds::http:
 
 namespace foreshadow::kinds::http {
 
-// Readable, at its end, or broken: no error. Errors: operation_aborted (the socket was cancelled).
-inline boost::asio::awaitable<boost::system::error_code> next_edge(boost::asio::ip::tcp::socket& socket) {
-  constexpr auto use_tuple = boost::asio::as_tuple(boost::asio::use_awaitable);
-  if constexpr (kWaitsByEdge) {
-    const auto [error, none] = co_await socket.async_read_some(AfterEmptyRead{}, use_tuple);
-    co_return error;
-  } else {
-    const auto [error] = co_await socket.async_wait(boost::asio::socket_base::wait_read, use_tuple);
-    co_return error;
-  }
+// Calls `handler` with an error code at the next edge: readable, at its end, or broken. operation_aborted: the socket
+// was cancelled or closed.
+template <class Handler>
+void on_next_edge(boost::asio::ip::tcp::socket& socket, Handler handler) {
+  if constexpr (kWaitsByEdge)
+    socket.async_read_some(AfterEmptyRead{}, std::move(handler));
+  else
+    socket.async_wait(boost::asio::socket_base::wait_read, std::move(handler));
 }
 
 }  // namespace foreshadow::kinds::http

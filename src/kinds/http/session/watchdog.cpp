@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kinds/http/session/ends.hpp"
 #include "kinds/http/session/spread.hpp"
 
 namespace foreshadow::kinds::http {
@@ -23,6 +24,8 @@ void Watch::expire() {
   expired_ = true;
   on_expiry_();
 }
+
+Watchdog::Watchdog(boost::asio::any_io_executor executor) : timer_(executor), ends_(std::make_shared<Ends>(executor)) {}
 
 void Watchdog::add(Watch& watch) {
   watch.next_ = first_;

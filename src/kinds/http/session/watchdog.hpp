@@ -1,16 +1,18 @@
 // Deadlines for thousands of connections at the price of an assignment each: one timer looks at all of them every few
-// milliseconds, instead of a timer being set and cancelled around every read.
+// milliseconds, instead of a timer being set and cancelled around every read. And what else those connections share.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <cstdint>
 #include <functional>
 #include <memory>
 
+#include "kinds/http/session/buffers.hpp"
+
 namespace foreshadow::kinds::http {
 
+class Ends;
 class Watchdog;
 
 // One connection's deadline. Not movable: the watchdog knows its address.
@@ -33,10 +35,9 @@ class Watch {
   void set_idle(bool idle) { idle_ = idle; }
   // Its expiry tells the other side before anything ends, as GOAWAY does: retire() expires it too, in its turn.
   void set_tells() { tells_ = true; }
-  // Passes of the event loop, as far as connections under this watchdog have noticed: what one of them saw in this turn
-  // is still true. Never 0.
-  std::uint64_t turn() const;
-  void next_turn();
+  // Of all connections under the same watchdog.
+  const std::shared_ptr<Ends>& ends() const;
+  Buffers& buffers() const;
 
  private:
   friend class Watchdog;
@@ -57,7 +58,7 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   // Deadlines are late by at most this.
   static constexpr std::chrono::milliseconds tick{20};
 
-  explicit Watchdog(boost::asio::any_io_executor executor) : timer_(std::move(executor)) {}
+  explicit Watchdog(boost::asio::any_io_executor executor);
   // Expires every idle connection now, and from now on as soon as it becomes idle.
   void stop();
   bool stopping() const { return stopping_; }
@@ -78,10 +79,11 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   bool running_ = false;
   bool stopping_ = false;
   bool retiring_ = false;
-  std::uint64_t turn_ = 1;
+  std::shared_ptr<Ends> ends_;
+  Buffers buffers_;
 };
 
-inline std::uint64_t Watch::turn() const { return watchdog_->turn_; }
-inline void Watch::next_turn() { ++watchdog_->turn_; }
+inline const std::shared_ptr<Ends>& Watch::ends() const { return watchdog_->ends_; }
+inline Buffers& Watch::buffers() const { return watchdog_->buffers_; }
 
 }  // namespace foreshadow::kinds::http
