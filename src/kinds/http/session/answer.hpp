@@ -22,7 +22,12 @@ struct Answer {
   const char* why = "";
 };
 
-// Reads one head, interim or final; an already filled `answer` may be given again.
+// What is there of a head, interim or final, into `answer`, which may be filled from before. False: there is more to
+// come; `scanner` goes on where it was.
+bool take_answer(Conn& upstream, HeadScanner& scanner, const Limits& limits, Answer& answer);
+// The connection gave no more, before take_answer() was done.
+void break_off(const Conn& upstream, Answer& answer);
+// Reads one head to its end.
 awaitable<void> read_answer(Conn& upstream, const Limits& limits, Answer& answer);
 
 }  // namespace foreshadow::kinds::http

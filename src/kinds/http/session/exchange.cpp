@@ -77,7 +77,9 @@ awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pas
   Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   Upload upload(*this, request, body);
   for (;;) {
-    auto got = co_await core_->pool->get(held->target(), connect_timeout, idle_age_max, switches);
+    auto kept = core_->pool->kept(held->target(), idle_age_max, safe && claim.whole, switches);
+    auto got = kept ? Result<Pool::Got>(std::move(*kept))
+                    : co_await core_->pool->get(held->target(), connect_timeout, idle_age_max, switches);
     Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again, .resent = resent};
     if (got)
       tried.attempt = got->call ? co_await attempt_over_h2(request, upload, held->target(), *got->call)
@@ -164,7 +166,9 @@ awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const In
   append_head_to_instance(out_, *core_, request, framing, target, arrival_, false);
   const auto tail = frame_read_ahead(out_, request, framing);
   upstream.watch().arm(upstream_timeout(request));
-  const auto written = co_await upstream.write({asio::buffer(out_), asio::buffer(request.body), asio::buffer(tail)});
+  Conn::Parts parts{asio::buffer(out_), asio::buffer(request.body), asio::buffer(tail)};
+  Conn::Written written;
+  if (!upstream.write_now(parts, written)) written = co_await upstream.write_on(parts, written);
   if (written.error && upstream.timed_out()) co_return Attempt{End::timeout, written.bytes};
   if (written.error && written.bytes == 0) co_return Attempt{End::gone, 0};
   // After a write that broke midway an answer may still wait to be read: a refusal, sent before the instance closed.
@@ -297,7 +301,9 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
       tail = "0\r\n" + body.trailers() + "\r\n";
     }
     client_.watch().arm(left_of(request, core_->settings.idle_timeout));
-    const auto written = co_await client_.write({asio::buffer(out_), asio::buffer(body.data()), asio::buffer(tail)});
+    Conn::Parts parts{asio::buffer(out_), asio::buffer(body.data()), asio::buffer(tail)};
+    Conn::Written written;
+    if (!client_.write_now(parts, written)) written = co_await client_.write_on(parts, written);
     if (written.error) co_return Relayed{.insured = body.completed(), .late = body.late()};
     account_.bytes_out += body.data().size();
     if (done) break;

@@ -99,7 +99,8 @@ awaitable<proxy::MirrorResult> Mirror::send(const MirrorJob& job, Reply& reply) 
   auto sent = Sent::stale;
   // A kept connection may turn out dead; a copy may safely be sent twice, so once more over a fresh one.
   for (const Millis idle_age_max : {Millis{10'000}, Millis{0}}) {
-    auto got = co_await pool_->get(*job.to, left(), idle_age_max);
+    auto kept = pool_->kept(*job.to, idle_age_max, true);
+    auto got = kept ? Result<Pool::Got>(std::move(*kept)) : co_await pool_->get(*job.to, left(), idle_age_max);
     if (!got) {
       sent = Sent::failed;
       break;

@@ -65,15 +65,22 @@ awaitable<Result<Pool::Got>> Pool::get(const Instance& instance, Millis connect_
     const bool reused = got.reused && idle_age_max > Millis{0};
     if (got.call || got.conn) co_return Got{std::move(got.conn), reused, std::move(got.call)};
   }
-  auto& idle = shelf(instance).idle;
-  const auto oldest = Watch::Steady::now() - idle_age_max;
-  while (idle_age_max > Millis{0} && !idle.empty() && idle.back().since >= oldest) {
-    auto conn = std::move(idle.back().conn);
-    idle.pop_back();
-    if (conn->quiet()) co_return Got{std::move(conn), true};
-  }
+  if (auto one = kept(instance, idle_age_max, false, true)) co_return std::move(*one);
   FS_CO_TRY(fresh, co_await connect(instance, connect_timeout, true));
   co_return Got{std::move(fresh), false};
+}
+
+std::optional<Pool::Got> Pool::kept(const Instance& instance, Millis idle_age_max, bool repeatable, bool http1) {
+  if (idle_age_max <= Millis{0} || (links_ && !http1)) return std::nullopt;
+  auto& idle = shelf(instance).idle;
+  if (idle.empty()) return std::nullopt;
+  const auto oldest = Watch::Steady::now() - idle_age_max;
+  while (!idle.empty() && idle.back().since >= oldest) {
+    auto conn = std::move(idle.back().conn);
+    idle.pop_back();
+    if (repeatable ? conn->seems_quiet() : conn->quiet()) return Got{std::move(conn), true};
+  }
+  return std::nullopt;
 }
 
 awaitable<Result<std::unique_ptr<Conn>>> Pool::connect(const Instance& instance, Millis timeout, bool http1) {
@@ -129,6 +136,8 @@ void Pool::put(const Instance& instance, std::unique_ptr<Conn> conn) {
   auto& idle = shelf(instance).idle;
   if (idle.size() >= idle_max_) return;
   conn->watch().disarm();
+  conn->release_buffer();
+  conn->expect_more();
   idle.push_back({std::move(conn), Watch::Steady::now()});
   if (!sweeping_) sweep();
 }

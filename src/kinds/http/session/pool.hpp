@@ -5,6 +5,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.hpp"
@@ -47,6 +48,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // speaks. Errors: unreachable (nobody listens: nothing was sent), timeout, refused (the TLS handshake failed: nothing
   // was sent), io (our own lack of ports or descriptors).
   awaitable<Result<Got>> get(const Instance& instance, Millis connect_timeout, Millis idle_age_max, bool http1 = false);
+  // Only one that was kept, if there is such a one, without waiting; nothing of instances that may speak HTTP/2.
+  // `repeatable`: what is sent may be sent again if the instance turns out to have closed the connection this moment:
+  // it is not looked at then, but what the event loop has heard of it is believed.
+  std::optional<Got> kept(const Instance& instance, Millis idle_age_max, bool repeatable, bool http1 = false);
   void put(const Instance& instance, std::unique_ptr<Conn> conn);
   std::size_t idle() const;
 

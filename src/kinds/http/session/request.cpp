@@ -115,7 +115,12 @@ std::string frame_read_ahead(std::string& out, const Request& request, const Fra
 awaitable<End> await_answer(Conn& upstream, const Limits& limits, const Request& request, bool until_continue,
                             Answer& answer, Framing& framing, InterimSink& client) {
   for (int interim = 0; interim <= kInterimMax; ++interim) {
-    co_await read_answer(upstream, limits, answer);
+    HeadScanner scanner;
+    while (!take_answer(upstream, scanner, limits, answer)) {
+      if (!co_await upstream.fill()) continue;
+      break_off(upstream, answer);
+      break;
+    }
     switch (answer.state) {
       case Answer::State::gone:
         // After an interim answer it was processed, at least begun.

@@ -17,6 +17,8 @@ namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // Busy connections never pause so long, and those that do can afford the few system calls of waking up.
 constexpr Millis kRestAfter{1000};
+// Of a client that has gone, or never said anything: there is nobody to be told.
+constexpr Refusal kNothing{0, ""};
 }  // namespace
 
 Session::Session(std::shared_ptr<Core> core, asio::ip::tcp::socket client, proxy::Gate& gate)
@@ -55,9 +57,16 @@ awaitable<bool> Session::serve_one() {
   Request request;
   account_ = {};
   const LogAtEnd log(core_->access_log.get(), request, account_, arrival_);
-  if (!co_await read_head(request)) co_return false;
-  ++served_;
-  if (!co_await check(request)) co_return false;
+  client_.watch().arm(core_->settings.header_timeout);
+  HeadScanner scanner;
+  auto head = take_head(request, scanner);
+  if (!head) head = co_await read_head(request, scanner);
+  if (!*head) {
+    if (head->error().status == kNothing.status) co_return false;
+    co_return co_await refuse(head->error());
+  }
+  if (++served_ > 1) client_.expect_more();
+  if (const auto checked = check(request); !checked) co_return co_await refuse(checked.error());
   BodyReader body(client_, request.framing);
   if (request.expects && !request.upgrade.empty() && !co_await invite_body(request)) co_return false;
   if (!request.framing.empty() && !request.expects && !co_await read_ahead(request, body)) co_return false;
@@ -99,11 +108,13 @@ awaitable<bool> Session::await_request() {
   for (;;) {
     client_.watch().arm(wait);
     client_.watch().set_idle(true);
-    const auto error = co_await client_.readable();
+    error_code error;
+    if (!client_.fill_now(error)) error = co_await client_.readable();
     client_.watch().set_idle(false);
     if (!client_.timed_out()) co_return !error;
     if (!rests || core_->watchdog->stopping()) co_return false;
     wait = idle_max - kRestAfter;
+    client_.expect_no_more();
     if (core_->rest->take(client_.socket(), mark_, Watch::Steady::now() + wait)) co_return false;
     rests = false;
   }
@@ -113,50 +124,53 @@ bool Session::may_rest() const {
   return core_->rest && !core_->has_arrivals() && !arrival_.affinity.remembers() && !core_->options.clients.counts();
 }
 
-awaitable<bool> Session::read_head(Request& request) {
-  client_.watch().arm(core_->settings.header_timeout);
-  HeadScanner scanner;
+std::optional<Parsed<void>> Session::take_head(Request& request, HeadScanner& scanner) {
+  switch (scanner.scan(client_.unread(), core_->limits)) {
+    case HeadScanner::Found::complete: {
+      request.bytes.assign(client_.unread().substr(scanner.begin(), scanner.end() - scanner.begin()));
+      client_.consume(scanner.end());
+      auto head = parse_request_head(request.bytes, core_->limits);
+      if (!head) return tl::make_unexpected(head.error());
+      request.head = std::move(*head);
+      return Parsed<void>{};
+    }
+    case HeadScanner::Found::refused:
+      return tl::make_unexpected(scanner.refusal());
+    case HeadScanner::Found::more:
+      break;
+  }
+  return std::nullopt;
+}
+
+awaitable<Parsed<void>> Session::read_head(Request& request, HeadScanner& scanner) {
   for (;;) {
-    switch (scanner.scan(client_.unread(), core_->limits)) {
-      case HeadScanner::Found::complete: {
-        request.bytes.assign(client_.unread().substr(scanner.begin(), scanner.end() - scanner.begin()));
-        client_.consume(scanner.end());
-        auto head = parse_request_head(request.bytes, core_->limits);
-        if (!head) co_return co_await refuse(head.error());
-        request.head = std::move(*head);
-        co_return true;
-      }
-      case HeadScanner::Found::refused:
-        co_return co_await refuse(scanner.refusal());
-      case HeadScanner::Found::more:
-        break;
-    }
     if (co_await client_.fill()) {
-      if (client_.timed_out() && !client_.unread().empty())
-        co_return co_await refuse({408, "the request did not come within its time"});
-      co_return false;
+      const bool late = client_.timed_out() && !client_.unread().empty();
+      co_return tl::make_unexpected(late ? Refusal{408, "the request did not come within its time"} : kNothing);
     }
+    if (auto head = take_head(request, scanner)) co_return std::move(*head);
   }
 }
 
-awaitable<bool> Session::check(Request& request) {
+Parsed<void> Session::check(Request& request) {
   const auto& head = request.head;
-  if (head.method == "CONNECT") co_return co_await refuse({501, "CONNECT is not offered"});
+  const auto refused = [](int status, const char* why) { return tl::make_unexpected(Refusal{status, why}); };
+  if (head.method == "CONNECT") return refused(501, "CONNECT is not offered");
   request.connection = read_connection(head.fields);
   auto offer = offered_protocols(head, request.connection);
-  if (!offer) co_return co_await refuse(offer.error());
+  if (!offer) return tl::make_unexpected(offer.error());
   request.upgrade = std::move(*offer);
-  if (request.connection.expects_other) co_return co_await refuse({417, "only 100-continue can be expected"});
+  if (request.connection.expects_other) return refused(417, "only 100-continue can be expected");
   const auto framing = request_framing(head);
-  if (!framing) co_return co_await refuse(framing.error());
+  if (!framing) return tl::make_unexpected(framing.error());
   request.framing = *framing;
   const auto max = core_->options.max_body;
-  if (max != 0 && framing->length > max) co_return co_await refuse({413, "the body is longer than is allowed here"});
+  if (max != 0 && framing->length > max) return refused(413, "the body is longer than is allowed here");
   // A client that has begun with its body waits for nothing.
   request.expects =
       request.connection.expects_continue && head.minor >= 1 && !framing->empty() && client_.unread().empty();
   request.whole = framing->empty();
-  co_return true;
+  return {};
 }
 
 awaitable<bool> Session::read_ahead(Request& request, BodyReader& body) {

@@ -31,8 +31,12 @@ class Session : private InterimSink {
   awaitable<bool> await_request();
   // Another session for the same connection would know as much.
   bool may_rest() const;
-  awaitable<bool> read_head(Request& request);
-  awaitable<bool> check(Request& request);
+  // A head, if all of it is here; nothing: it is not.
+  std::optional<Parsed<void>> take_head(Request& request, HeadScanner& scanner);
+  // Waits for all of it. A refusal with status 0: the client has gone.
+  awaitable<Parsed<void>> read_head(Request& request, HeadScanner& scanner);
+  // What its fields say of it, as far as it concerns the connection.
+  Parsed<void> check(Request& request);
   // Has the client send the body that it holds back: it comes before anything else may (RFC 9110, section 7.8).
   awaitable<bool> invite_body(Request& request);
   awaitable<bool> read_ahead(Request& request, BodyReader& body);
@@ -85,7 +89,7 @@ class Session : private InterimSink {
   Arrival arrival_;
   ClientQuota::Place place_;
   std::uint64_t served_ = 0;  // requests
-  Account account_;  // of the request that is being served
+  Account account_;           // of the request that is being served
   Answer answer_;
   Framing answer_framing_;
   std::string out_;    // reused for every head that we write
