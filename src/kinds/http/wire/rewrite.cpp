@@ -44,9 +44,8 @@ char* put(char* at, std::string_view text) { return std::copy(text.begin(), text
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   const auto before = out.size();
-  // In one step: half of what a head costs is putting it together.
   const auto after = before + name.size() + value.size() + 4;
-  // What it is told is its room may be more than was asked for (libstdc++ 12).
+  // In one step: four appends cost twice as much. The size it is told may be more than was asked for (libstdc++ 12).
   out.resize_and_overwrite(after, [&](char* begin, std::size_t) {
     put(put(put(put(begin + before, name), ": "), value), "\r\n");
     return after;
