@@ -53,7 +53,11 @@ Result<void> run_gateway_role(const config::Config& config, const std::string& n
                               std::stop_token stop) {
   FS_CHECK(known("gateway", name, config.gateways));
   const auto kinds = all_kinds();
-  proxy::GatewaySettings settings{.name = name, .state_dir = config.state_dir, .listeners = {}, .take_over = take_over};
+  proxy::GatewaySettings settings{.name = name,
+                                  .state_dir = config.state_dir,
+                                  .listeners = {},
+                                  .threads = config.threads_of(name),
+                                  .take_over = take_over};
   for (const auto& resource : config.resources) {
     const auto& gateways = resource.resource.gateways;
     if (std::find(gateways.begin(), gateways.end(), name) == gateways.end()) continue;

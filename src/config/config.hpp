@@ -76,6 +76,7 @@ struct Config {
   std::string state_dir;
   log::Level log_level = log::Level::info;
   std::vector<std::string> gateways;
+  std::map<std::string, int> threads;  // that serve clients, by gateway; one where nothing is said
   std::vector<std::string> agents;
   std::vector<ResourceSettings> resources;
 
@@ -83,6 +84,10 @@ struct Config {
     for (const auto& r : resources)
       if (r.resource.id == id) return &r;
     return nullptr;
+  }
+  int threads_of(const std::string& gateway) const {
+    const auto found = threads.find(gateway);
+    return found == threads.end() ? 1 : found->second;
   }
   std::string gateway_socket(const std::string& name) const { return state_dir + "/gateway-" + name + ".sock"; }
   std::string agent_socket(const std::string& name) const { return state_dir + "/agent-" + name + ".sock"; }

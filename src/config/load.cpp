@@ -4,22 +4,27 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "config/endpoint.hpp"
 #include "config/fields.hpp"
 #include "config/read_resource.hpp"
 #include "io/files.hpp"
 #include "kinds/kind.hpp"
+#include "proxy/threads.hpp"
 
 namespace foreshadow::config {
 namespace {
 
 constexpr int kVersion = 1;
 
-void read_processes(Fields& root, const std::string& key, std::vector<std::string>& names) {
+// `more`: reads what a process of this kind has besides its name.
+void read_processes(Fields& root, const std::string& key, std::vector<std::string>& names,
+                    const std::function<void(Fields&, const std::string& name)>& more = {}) {
   root.each(key, [&](Fields& f) {
     std::string name;
     f.identifier("name", name);
+    if (more) more(f, name);
     if (name.empty()) return;
     if (std::find(names.begin(), names.end(), name) != names.end())
       f.problem("name", fmt::format("name: {} is listed twice in {}; keep one", shown(name), key));
@@ -112,7 +117,11 @@ void read_root(Fields& root, Config& config) {
                       {"info", Level::info},
                       {"warn", Level::warn},
                       {"error", Level::error}});
-  read_processes(root, "gateways", config.gateways);
+  read_processes(root, "gateways", config.gateways, [&](Fields& f, const std::string& name) {
+    int threads = 1;
+    f.integer("threads", threads, 1, proxy::kThreadsMax);
+    if (threads != 1) config.threads[name] = threads;
+  });
   read_processes(root, "agents", config.agents);
   const bool processes_known = root.reading().problems.count() == 0;
   std::vector<ResourceMarks> marks;

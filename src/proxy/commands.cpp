@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
-#include <future>
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
@@ -26,31 +24,14 @@ Result<T> field(const json& request, const char* name) {
 
 }  // namespace
 
-template <class F>
-auto Commands::on_loop(F&& call) {
-  std::promise<std::invoke_result_t<F>> promise;
-  auto answer = promise.get_future();
-  boost::asio::post(context_, [&] { promise.set_value(call()); });
-  return answer.get();
-}
-
-Commands::Commands(boost::asio::io_context& context, const Gates& gates, const Protocols& protocols, GateStore store,
-                   GatewayAck self, Unfinished unfinished)
-    : context_(context),
-      gates_(gates),
-      protocols_(protocols),
-      self_(std::move(self)),
-      store_(std::move(store)),
-      unfinished_(std::move(unfinished)) {}
+Commands::Commands(Gates gates, GateStore store, GatewayAck self, Unfinished unfinished)
+    : gates_(std::move(gates)), self_(std::move(self)), store_(std::move(store)), unfinished_(std::move(unfinished)) {}
 
 Result<void> Commands::retire() {
   const std::lock_guard lock(one_at_a_time_);
-  const bool parks = on_loop([&] {
-    for (const auto& [resource, gate] : gates_)
-      if (const auto state = gate->state(); state.hold || state.seal) return true;
-    return false;
-  });
-  if (parks) return fail(Code::refused, "a handover is under way; try again when it is over");
+  for (auto& [resource, gate] : gates_)
+    if (const auto state = gate.state(); state.hold || state.seal)
+      return fail(Code::refused, "a handover is under way; try again when it is over");
   retired_ = true;
   return {};
 }
@@ -60,11 +41,11 @@ Result<void> Commands::in_charge() const {
   return {};
 }
 
-Result<GateImpl*> Commands::find(const ResourceId& resource) const {
+Result<GateGroup*> Commands::find(const ResourceId& resource) {
   const auto found = gates_.find(resource);
   if (found == gates_.end())
     return fail(Code::invalid, fmt::format("gateway '{}' has no resource '{}'", self_.gateway, resource));
-  return found->second.get();
+  return &found->second;
 }
 
 Result<json> Commands::handle(const json& request) {
@@ -94,10 +75,10 @@ Result<void> Commands::apply(const json& request) {
   FS_TRY(gate, find(table.resource));
   const std::lock_guard lock(one_at_a_time_);
   FS_CHECK(in_charge());
-  FS_TRY(next, on_loop([&] { return gate->propose(table); }));
+  FS_TRY(next, gate->propose(table));
   if (!next) return {};
   FS_CHECK(store_.save(table.resource, *next));
-  on_loop([&] { return gate->put_in_force(table), 0; });
+  gate->put_in_force(table);
   log::info("{}: epoch {} version {} in force, current {}{}", table.resource, table.epoch, table.version,
             table.current.id, table.other ? ", other " + table.other->id : "");
   return {};
@@ -110,24 +91,24 @@ Result<void> Commands::hold(const json& request) {
   FS_TRY(policy, field<HoldPolicy>(request, "policy"));
   FS_TRY(gate, find(resource));
 
-  // Shared: the gate may answer while this thread is still writing, and must not find it gone.
-  const auto drained = std::make_shared<std::promise<Result<void>>>();
-  auto answer = drained->get_future();
+  std::shared_ptr<GateGroup::Drain> drain;
   {
     const std::lock_guard lock(one_at_a_time_);
     FS_CHECK(in_charge());
     FS_CHECK(unfinished_());
-    FS_TRY(state, on_loop([&]() -> Result<GateState> {
-             FS_CHECK(gate->hold(term, next_epoch, policy,
-                                 [drained](const Result<void>& result) { drained->set_value(result); }));
-             return gate->state();
-           }));
-    if (auto saved = store_.save(resource, state); !saved) {
-      if (!state.seal) on_loop([&] { return gate->release(term, next_epoch), 0; });
+    FS_TRY(held, gate->hold(term, next_epoch, policy));
+    drain = std::move(held.drain);
+    if (auto saved = store_.save(resource, held.state); !saved) {
+      if (!held.state.seal) gate->release(term, next_epoch);
       return saved;
     }
   }
-  return answer.get();
+  auto drained = GateGroup::wait(*drain);
+  if (!drained) {
+    const std::lock_guard lock(one_at_a_time_);
+    gate->give_up(*drain);
+  }
+  return drained;
 }
 
 Result<void> Commands::seal(const json& request) {
@@ -143,13 +124,10 @@ Result<void> Commands::seal(const json& request) {
   const std::lock_guard lock(one_at_a_time_);
   FS_CHECK(in_charge());
   // In memory first: from here on no lapse can open it, however long the disk takes.
-  FS_TRY(state, on_loop([&]() -> Result<GateState> {
-           FS_CHECK(gate->seal(term, next_epoch));
-           return gate->state();
-         }));
+  FS_TRY(state, gate->seal(term, next_epoch));
   if (store_.find(resource) == state) return {};
   if (auto saved = store_.save(resource, state); !saved) {
-    on_loop([&] { return gate->unseal(), 0; });
+    gate->unseal();
     return saved;
   }
   log::info("{}: sealed for epoch {}", resource, next_epoch);
@@ -164,19 +142,19 @@ Result<void> Commands::release(const json& request) {
 
   const std::lock_guard lock(one_at_a_time_);
   FS_CHECK(in_charge());
-  const bool sealed = on_loop([&] { return gate->state().seal.has_value(); });
-  FS_TRY(next, on_loop([&] { return gate->propose_release(term, next_epoch); }));
+  const bool sealed = gate->state().seal.has_value();
+  FS_TRY(next, gate->propose_release(term, next_epoch));
   const auto saved = store_.save(resource, next);
   // A hold may be given up without the disk, a restart would do the same. A seal may not: it would come back.
-  if (saved || !sealed) on_loop([&] { return gate->release(term, next_epoch), 0; });
+  if (saved || !sealed) gate->release(term, next_epoch);
   if (saved) log::info("{}: released to {}", resource, next.table.current.id);
   return saved;
 }
 
-Result<json> Commands::differences(const json& request) const {
+Result<json> Commands::differences(const json& request) {
   FS_TRY(resource, field<ResourceId>(request, "resource"));
-  FS_CHECK(find(resource));
-  auto answer = protocols_.at(resource)->differences();
+  FS_TRY(gate, find(resource));
+  auto answer = gate->differences();
   if (!answer) return fail(answer.error().code, fmt::format("{}: {}", resource, answer.error().what));
   (*answer)["gateway"] = self_.gateway;
   (*answer)["resource"] = resource;
@@ -186,12 +164,7 @@ Result<json> Commands::differences(const json& request) const {
 Result<GatewayReport> Commands::report(const json& request) {
   FS_TRY(resource, field<ResourceId>(request, "resource"));
   FS_TRY(gate, find(resource));
-  auto answer = on_loop([&] {
-    auto report = gate->report();
-    report.mirror_pace = protocols_.at(resource)->mirror_pace();
-    protocols_.at(resource)->describe(report);
-    return report;
-  });
+  auto answer = gate->report();
   answer.gateway = self_.gateway;
   answer.incarnation = self_.incarnation;
   return answer;

@@ -9,29 +9,26 @@
 // Whatever must survive a crash is on disk before the answer is given.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
 
 #include "domain/effect.hpp"
-#include "proxy/gate_impl.hpp"
+#include "proxy/gate_group.hpp"
 #include "proxy/gate_store.hpp"
-#include "proxy/protocol.hpp"
 
 namespace foreshadow::proxy {
 
-// Thread-safe: called on the control socket's threads, hops to the gateway's thread to touch a gate. The context must
-// be running while a call is.
+// Thread-safe: called on the control socket's threads, hops to those of the gates to touch one. They must be running
+// while a call is.
 class Commands {
  public:
-  using Gates = std::map<ResourceId, std::unique_ptr<GateImpl>>;
-  // `unfinished`: says why a hold cannot mean that nothing is in flight: the process before this one still has sessions.
+  using Gates = std::map<ResourceId, GateGroup>;
+  // `unfinished`: says why a hold cannot mean that nothing is in flight: the process before this one still has
+  // sessions.
   using Unfinished = std::function<Result<void>()>;
-  using Protocols = std::map<ResourceId, std::unique_ptr<Protocol>>;
-  Commands(boost::asio::io_context& context, const Gates& gates, const Protocols& protocols, GateStore store,
-           GatewayAck self, Unfinished unfinished);
+  Commands(Gates gates, GateStore store, GatewayAck self, Unfinished unfinished);
   Result<nlohmann::json> handle(const nlohmann::json& request);
   // From its success on every order is refused: another process takes them. Error: refused, while a gate holds or is
   // sealed, because a hold does not survive the process that granted its lease.
@@ -39,19 +36,15 @@ class Commands {
 
  private:
   Result<void> in_charge() const;
-  Result<GateImpl*> find(const ResourceId& resource) const;
+  Result<GateGroup*> find(const ResourceId& resource);
   Result<void> apply(const nlohmann::json& request);
   Result<void> hold(const nlohmann::json& request);
   Result<void> seal(const nlohmann::json& request);
   Result<void> release(const nlohmann::json& request);
   Result<GatewayReport> report(const nlohmann::json& request);
-  Result<nlohmann::json> differences(const nlohmann::json& request) const;
-  template <class F>
-  auto on_loop(F&& call);
+  Result<nlohmann::json> differences(const nlohmann::json& request);
 
-  boost::asio::io_context& context_;
-  const Gates& gates_;
-  const Protocols& protocols_;
+  Gates gates_;
   GatewayAck self_;
   // From a command's check until it is durable and in force: two commands must not interleave there. Never held while
   // a hold drains, so that a release gets through.

@@ -2,7 +2,7 @@
 // request or a database transaction. Sessions ask the gate at every unit's start and tell it at its end; the gate knows
 // nothing of protocols and nothing of risk.
 //
-// Lives on the gateway's one thread; nothing here is thread-safe. State that must survive a crash (table, hold, seal)
+// Lives on one thread of the gateway; nothing here is thread-safe. State that must survive a crash (table, hold, seal)
 // is persisted by the owner (see gateway.hpp) before a command is acknowledged.
 #pragma once
 

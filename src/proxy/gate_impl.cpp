@@ -112,14 +112,19 @@ Result<std::optional<GateState>> GateImpl::propose(const RouteTable& table) cons
   return std::optional<GateState>{std::move(next)};
 }
 
-void GateImpl::put_in_force(const RouteTable& table) {
+bool GateImpl::put_in_place(const RouteTable& table) {
   const bool opens = state_.behind ? table.epoch >= state_.behind->epoch : table.epoch > state_.table.epoch;
   install(table);
-  if (!opens || !machine_.parks()) return;
+  return opens && machine_.parks();
+}
+
+void GateImpl::open_up() {
   state_.behind.reset();
+  // A lease may have lapsed meanwhile.
+  if (!machine_.parks()) return;
   machine_.open();
   arm_timer();
-  answer_holds(fail(Code::refused, fmt::format("epoch {} came into force meanwhile", table.epoch)));
+  answer_holds(fail(Code::refused, fmt::format("epoch {} came into force meanwhile", state_.table.epoch)));
   release_parked();
 }
 
@@ -145,7 +150,8 @@ std::string GateImpl::unmovable_text() const {
   return text;
 }
 
-Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done) {
+Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done,
+                            HoldMachine::Now from) {
   if (closed_) return fail(Code::cancelled, "the gateway is stopping");
   FS_CHECK(check_term(term, next_epoch));
   FS_CHECK(check_abreast());
@@ -153,7 +159,7 @@ Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const 
     return fail(Code::refused, "sessions cannot follow a handover: " + unmovable_text());
   // A lapse not yet acted on must not be renewed as if the hold had lasted.
   advance();
-  FS_CHECK(machine_.begin(next_epoch, policy, std::chrono::steady_clock::now()));
+  FS_CHECK(machine_.begin(next_epoch, policy, from));
   raise_term(term);
   park_queued();
   if (machine_.state() != HoldState::holding) {
@@ -164,6 +170,15 @@ Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const 
   hold_done_.push_back(std::move(done));
   advance();
   return {};
+}
+
+void GateImpl::give_up_hold(std::uint64_t next_epoch) {
+  const bool holds = machine_.state() == HoldState::holding || machine_.state() == HoldState::held;
+  if (!holds || machine_.next_epoch() != next_epoch) return;
+  machine_.open();
+  arm_timer();
+  answer_holds(fail(Code::refused, "it could not be held everywhere; released"));
+  release_parked();
 }
 
 void GateImpl::advance() {

@@ -62,11 +62,23 @@ class GateImpl final : public Gate {
 
   // What the state would be with this table, for the disk; nothing if it is in force already. Errors as admit().
   Result<std::optional<GateState>> propose(const RouteTable& table) const;
-  // Requires: propose() accepted it. A higher epoch ends a hold or a seal and lets parked work go.
-  void put_in_force(const RouteTable& table);
+  // Requires: propose() accepted it. New work goes where it says. True: it is to end a hold or a seal, by open_up(); a
+  // gate that is one of several waits until all have the table, so that nothing new is written to where it leads while
+  // anybody still works where the last one led.
+  bool put_in_place(const RouteTable& table);
+  // Ends the hold or the seal and lets parked work go.
+  void open_up();
+  // Both.
+  void put_in_force(const RouteTable& table) {
+    if (put_in_place(table)) open_up();
+  }
   // Parks new work at once; `done` comes when nothing is in flight. Errors, and then `done` is never called: refused
   // (sessions that cannot follow, listed), conflict (stale term or epoch, held for another epoch), invalid.
-  Result<void> hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done);
+  // Lease and budget begin at `from`: the same for gates that hold together, so that they lapse together.
+  Result<void> hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done,
+                    HoldMachine::Now from = std::chrono::steady_clock::now());
+  // Ends the hold for this epoch, if there is one that is not sealed: one of the gates that hold together could not.
+  void give_up_hold(std::uint64_t next_epoch);
   // Closes the old side. Errors as HoldMachine::seal, and conflict for a stale term or epoch.
   Result<void> seal(std::uint64_t term, std::uint64_t next_epoch);
   void unseal();

@@ -5,12 +5,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
 #include <cstring>
-#include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -21,7 +18,7 @@
 #include "io/rpc.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/handoff.hpp"
-#include "proxy/listener.hpp"
+#include "proxy/planes.hpp"
 
 namespace foreshadow::proxy {
 
@@ -51,6 +48,11 @@ std::uint64_t from_the_system() {
   return value;
 }
 
+GatewaySettings with_threads(GatewaySettings settings) {
+  for (auto& listener : settings.listeners) listener.threads = settings.threads;
+  return settings;
+}
+
 // Every client costs two descriptors, and the customary soft limit of 1024 is for programs that use select().
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -69,31 +71,17 @@ bool listens_at(int socket, const Endpoint& wanted) {
   std::memcpy(at.data(), &address, size);
   const auto host = wanted.host == "localhost" ? "127.0.0.1" : wanted.host;
   boost::system::error_code error;
-  return at.address() == asio::ip::make_address(host, error) && !error && (wanted.port == 0 || at.port() == wanted.port);
+  return at.address() == asio::ip::make_address(host, error) && !error &&
+         (wanted.port == 0 || at.port() == wanted.port);
 }
-
-// Everything that the one thread touches, in an order of construction that destroys listeners (and with them the last
-// sockets), then protocols, then gates, and the context after all of them.
-struct Plane {
-  asio::io_context context{1};
-  Commands::Gates gates;
-  Commands::Protocols protocols;
-  std::vector<std::unique_ptr<Listener>> listeners;
-
-  std::size_t sessions() const {
-    std::size_t sum = 0;
-    for (const auto& listener : listeners) sum += listener->sessions();
-    return sum;
-  }
-};
 
 class Running final : public Gateway {
  public:
   Running(GatewaySettings settings, std::shared_ptr<Predecessor> predecessor)
-      : settings_(std::move(settings)),
+      : settings_(with_threads(std::move(settings))),
         predecessor_(std::move(predecessor)),
         incarnation_(fmt::format("{:016x}", from_the_system())),
-        plane_(std::make_unique<Plane>()) {}
+        planes_(std::make_unique<Planes>(static_cast<std::size_t>(settings_.threads), from_the_system())) {}
   ~Running() override;
 
   // Everything that may fail because of the settings: until it has succeeded the process before this one serves on.
@@ -106,24 +94,21 @@ class Running final : public Gateway {
  private:
   void add(std::size_t index, std::optional<GateState> booted);
   Result<std::optional<GateState>> abreast(GateStore& store, const ListenerSettings& listener) const;
-  std::vector<Handed> offer();
   Result<void> give_up();
   void hurry();
-  void on_loop(const std::function<void()>& call);
   bool wait_for_sessions(Millis timeout);
 
   const GatewaySettings settings_;
   const std::shared_ptr<Predecessor> predecessor_;
   std::optional<io::FileLock> lock_;
   const std::string incarnation_;
-  // Outlives the plane: its end tells a successor that nothing is in flight here any more.
+  // Outlives the planes: its end tells a successor that nothing is in flight here any more.
   std::unique_ptr<HandoffServer> handoff_;
   std::vector<io::Fd> sockets_;  // one a listener, until its listener has it
-  std::unique_ptr<Plane> plane_;
+  std::unique_ptr<Planes> planes_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<io::RpcServer> control_;
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
-  std::thread thread_;
+  bool started_ = false;
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
@@ -133,11 +118,7 @@ class Running final : public Gateway {
 
 Result<void> Running::prepare(const ProtocolFactory& protocols) {
   for (const auto& listener : settings_.listeners) {
-    if (!plane_->gates.try_emplace(listener.resource).second)
-      return fail(Code::invalid, fmt::format("resource '{}' is listed twice", listener.resource));
-    FS_TRY(protocol, protocols(listener, plane_->context.get_executor()));
-    if (!protocol) return fail(Code::invalid, fmt::format("{}: its kind refuses the settings", listener.resource));
-    plane_->protocols[listener.resource] = std::move(protocol);
+    FS_CHECK(planes_->prepare(listener, protocols));
     io::Fd socket = predecessor_ ? predecessor_->take(listener.resource) : io::Fd{};
     if (socket && !listens_at(socket.get(), listener.listen)) socket.reset();
     if (!socket) {
@@ -187,12 +168,7 @@ void Running::add(std::size_t index, std::optional<GateState> booted) {
           listener.resource, listener.primary.id, booted->table.current.endpoint.text(),
           listener.primary.endpoint.text());
   }
-  GateSettings gate{listener.resource,   listener.segments, listener.primary,
-                    listener.parked_max, from_the_system(), listener.limits};
-  auto& made = plane_->gates[listener.resource] =
-      std::make_unique<GateImpl>(plane_->context.get_executor(), gate, std::move(booted));
-  plane_->listeners.push_back(std::make_unique<Listener>(plane_->context, listener, std::move(sockets_[index]), *made,
-                                                         *plane_->protocols.at(listener.resource)));
+  planes_->add(listener, std::move(sockets_[index]), booted);
 }
 
 Result<void> Running::start(io::FileLock lock) {
@@ -205,38 +181,28 @@ Result<void> Running::start(io::FileLock lock) {
   const auto unfinished = [before = predecessor_]() -> Result<void> {
     if (!before || !before->alive()) return {};
     before->hurry();
-    return fail(Code::refused, "the process before this one still finishes its sessions, and has been told to end them");
+    return fail(Code::refused,
+                "the process before this one still finishes its sessions, and has been told to end them");
   };
-  commands_ = std::make_unique<Commands>(plane_->context, plane_->gates, plane_->protocols, std::move(store),
-                                         GatewayAck{settings_.name, incarnation_}, unfinished);
-  work_.emplace(plane_->context.get_executor());
-  for (const auto& listener : plane_->listeners) listener->start();
-  thread_ = std::thread([this] { plane_->context.run(); });
+  commands_ = std::make_unique<Commands>(planes_->gates(), std::move(store), GatewayAck{settings_.name, incarnation_},
+                                         unfinished);
+  planes_->start();
+  started_ = true;
   FS_TRY(control, io::RpcServer::listen(gateway_socket_path(settings_.state_dir, settings_.name),
                                         [this](const nlohmann::json& request) { return commands_->handle(request); }));
   control_ = std::move(control);
-  FS_TRY(handoff, HandoffServer::listen(handoff_socket_path(settings_.state_dir, settings_.name),
-                                        {[this] { return offer(); }, [this] { return give_up(); }, [this] { hurry(); }}));
+  FS_TRY(handoff, HandoffServer::listen(
+                      handoff_socket_path(settings_.state_dir, settings_.name),
+                      {[this] { return planes_->offer(); }, [this] { return give_up(); }, [this] { hurry(); }}));
   handoff_ = std::move(handoff);
   return {};
-}
-
-std::vector<Handed> Running::offer() {
-  std::vector<Handed> out;
-  on_loop([&] {
-    for (std::size_t i = 0; i < settings_.listeners.size(); ++i)
-      out.push_back({settings_.listeners[i].resource, plane_->listeners[i]->native()});
-  });
-  return out;
 }
 
 Result<void> Running::give_up() {
   FS_CHECK(commands_->retire());
   control_.reset();
-  on_loop([&] {
-    for (const auto& listener : plane_->listeners) listener->stop_accepting();
-    for (const auto& [resource, protocol] : plane_->protocols) protocol->retire();
-  });
+  planes_->stop_accepting();
+  planes_->retire();
   // The state file is the successor's from here on.
   lock_.reset();
   const std::lock_guard lock(mutex_);
@@ -258,16 +224,8 @@ void Running::wait(std::stop_token stop) {
   log::info("gateway {}: another process has taken over; {} ms for the sessions that are left", settings_.name,
             settings_.retire_timeout.count());
   const auto until = std::chrono::steady_clock::now() + settings_.retire_timeout;
-  const auto ended = [this] {
-    std::size_t left = 0;
-    on_loop([&] { left = plane_->sessions(); });
-    return left == 0;
-  };
   while (!stop.stop_requested() && !hurried_ && std::chrono::steady_clock::now() < until) {
-    lock.unlock();
-    const bool done = ended();
-    lock.lock();
-    if (done) return;
+    if (planes_->sessions() == 0) return;
     changed_.wait_for(lock, stop, kLook, [this] { return hurried_; });
   }
 }
@@ -275,27 +233,16 @@ void Running::wait(std::stop_token stop) {
 Endpoint Running::endpoint(const ResourceId& resource) const {
   for (std::size_t i = 0; i < settings_.listeners.size(); ++i)
     if (settings_.listeners[i].resource == resource) {
-      const auto at = plane_->listeners[i]->endpoint();
+      const auto at = planes_->endpoint(i);
       return {at.address().to_string(), at.port()};
     }
   return {};
 }
 
-void Running::on_loop(const std::function<void()>& call) {
-  std::promise<void> done;
-  asio::post(plane_->context, [&] {
-    call();
-    done.set_value();
-  });
-  done.get_future().get();
-}
-
 bool Running::wait_for_sessions(Millis timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (;;) {
-    std::size_t left = 0;
-    on_loop([&] { left = plane_->sessions(); });
-    if (left == 0) return true;
+    if (planes_->sessions() == 0) return true;
     if (std::chrono::steady_clock::now() >= deadline) return false;
     std::this_thread::sleep_for(kPoll);
   }
@@ -303,31 +250,22 @@ bool Running::wait_for_sessions(Millis timeout) {
 
 Running::~Running() {
   if (handoff_) handoff_->stop();
-  if (!thread_.joinable()) return;
-  on_loop([&] {
-    for (const auto& listener : plane_->listeners) {
-      listener->stop_accepting();
-      listener->end_resting();
-    }
-    for (const auto& [resource, gate] : plane_->gates) gate->close();
-    for (const auto& [resource, protocol] : plane_->protocols) protocol->stop();
-  });
+  if (!started_) return;
+  // First, so that nobody is on the way to a thread that has been told to end.
+  planes_->stop_accepting();
+  planes_->close();
   control_.reset();
   bool ended = wait_for_sessions(settings_.drain_timeout);
   if (!ended) {
     log::warn("gateway {}: sessions still busy after {} ms are cut", settings_.name, settings_.drain_timeout.count());
-    on_loop([&] {
-      for (const auto& listener : plane_->listeners) listener->cancel_sessions();
-    });
+    planes_->cancel_sessions();
     ended = wait_for_sessions(kCancelTimeout);
   }
-  work_.reset();
-  plane_->context.stop();
-  thread_.join();
+  planes_->stop();
   if (!ended) {
     // Its frames hold references to what would be destroyed below. The process is on its way out: leak, do not crash.
     log::error("gateway {}: a session ignores cancellation", settings_.name);
-    static_cast<void>(plane_.release());
+    Planes::leak(std::move(planes_));
   }
 }
 
@@ -341,6 +279,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(GatewaySettings settings, const 
     FS_TRY(found, Predecessor::find(handoff_socket_path(settings.state_dir, settings.name)));
     predecessor = std::move(found);
   }
+  if (settings.threads < 1 || settings.threads > kThreadsMax)
+    return fail(Code::invalid, fmt::format("a gateway has 1 to {} threads, not {}", kThreadsMax, settings.threads));
   const auto gateway_name = settings.name;
   std::optional<io::FileLock> lock;
   if (!predecessor) {

@@ -1,6 +1,6 @@
-// The data plane of one process: listeners, sessions, gates, and the control socket. One thread serves clients; it
-// knows nothing of risk, takes its orders only through the control socket, and serves on with its last tables when
-// nobody gives any.
+// The data plane of one process: listeners, sessions, gates, and the control socket. One thread serves clients, or
+// several that share nothing (planes.hpp) and are one gateway to whoever gives orders; it knows nothing of risk, takes
+// its orders only through the control socket, and serves on with its last tables when nobody gives any.
 //
 // Killed at any moment it is back in the state it was in (tables and seals are on disk before they are acknowledged;
 // a hold ends with the process that granted its lease) under a new incarnation.
@@ -16,6 +16,7 @@
 #include "base/result.hpp"
 #include "proxy/protocol.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/threads.hpp"
 
 namespace foreshadow::proxy {
 
@@ -23,6 +24,7 @@ struct GatewaySettings {
   std::string name;       // "edge": names the control socket and the state file
   std::string state_dir;  // created if it is not there
   std::vector<ListenerSettings> listeners;
+  int threads = 1;  // that serve clients, 1 to kThreadsMax
   // At shutdown sessions may finish their work for this long; then they are cut.
   Millis drain_timeout{5000};
   // Take the listening sockets of the process that runs under this name, which then finishes its sessions. Where none

@@ -4,11 +4,9 @@
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -38,15 +36,15 @@ Result<io::Fd> listen_at(const ListenerSettings& settings) {
   const int yes = 1;
   if (!socket || ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
       ::bind(socket.get(), at.data(), static_cast<socklen_t>(at.size())) != 0 || ::listen(socket.get(), kBacklog) != 0)
-    return fail(Code::io, io::errno_text(fmt::format("{}: cannot listen at {}", settings.resource, settings.listen.text())));
+    return fail(Code::io,
+                io::errno_text(fmt::format("{}: cannot listen at {}", settings.resource, settings.listen.text())));
   return socket;
 }
 
-Listener::Listener(asio::io_context& context, const ListenerSettings& settings, io::Fd socket, Gate& gate,
-                   Protocol& protocol)
-    : context_(context), settings_(settings), gate_(gate), protocol_(protocol), acceptor_(context),
-      rest_(std::make_shared<RestRoom>(context.get_executor(), [this](tcp::socket client) { serve(std::move(client)); })) {
-  protocol_.rest_in(rest_);
+Listener::Listener(asio::io_context& context, const ListenerSettings& settings, io::Fd socket, Crowd& crowd,
+                   std::vector<Hall*> halls)
+    : context_(context), settings_(settings), crowd_(crowd), halls_(std::move(halls)), acceptor_(context) {
+  FS_ASSERT(!halls_.empty());
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   const bool known = ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0;
@@ -57,8 +55,6 @@ Listener::Listener(asio::io_context& context, const ListenerSettings& settings, 
   static_cast<void>(socket.release());
   endpoint_ = acceptor_.local_endpoint();
 }
-
-Listener::~Listener() { rest_->close(); }
 
 void Listener::start() { asio::co_spawn(context_, accept(), asio::detached); }
 
@@ -79,39 +75,27 @@ asio::awaitable<void> Listener::accept() {
     }
     complained = false;
     // Over the limit: closed at once, so that those who are in go on being served.
-    if (sessions() >= static_cast<std::size_t>(settings_.connections_max)) continue;
+    const auto to = crowd_.admit(static_cast<std::size_t>(settings_.connections_max));
+    if (!to) continue;
     boost::system::error_code ignored;
     client.set_option(tcp::no_delay(true), ignored);
-    serve(std::move(client));
+    if (*to == 0) {
+      halls_.front()->welcome(std::move(client));
+      continue;
+    }
+    boost::system::error_code gone;
+    io::Fd fd(client.release(gone));
+    if (gone)
+      crowd_.left(*to, 1);
+    else
+      halls_[*to]->bring(std::move(fd), endpoint_.protocol());
   }
-}
-
-void Listener::serve(tcp::socket client) {
-  const auto at = sessions_.emplace(sessions_.end());
-  asio::co_spawn(context_, protocol_.serve(std::move(client), gate_),
-                 asio::bind_cancellation_slot(at->slot(), [this, at](const std::exception_ptr& error) {
-                   if (error) {
-                     try {
-                       std::rethrow_exception(error);
-                     } catch (const std::exception& e) {
-                       // A cancelled session ends by an exception, as asio has it.
-                       if (accepting_) log::error("{}: a session ended badly: {}", settings_.resource, e.what());
-                     }
-                   }
-                   // Not here: the signal's own machinery may still be on the stack.
-                   asio::post(context_, [this, at] { sessions_.erase(at); });
-                 }));
 }
 
 void Listener::stop_accepting() {
   accepting_ = false;
   boost::system::error_code ignored;
   acceptor_.close(ignored);
-}
-
-void Listener::cancel_sessions() {
-  // Ending a session may end another; the list loses nodes only in handlers of their own.
-  for (auto& session : sessions_) session.emit(asio::cancellation_type::terminal);
 }
 
 }  // namespace foreshadow::proxy

@@ -20,8 +20,8 @@ namespace {
 constexpr int kBatch = 128;
 }  // namespace
 
-RestRoom::RestRoom(const asio::any_io_executor& executor, Wake wake)
-    : executor_(executor), wake_(std::move(wake)), poll_(executor), sweeper_(executor) {
+RestRoom::RestRoom(const asio::any_io_executor& executor, Wake wake, std::function<void()> swept)
+    : executor_(executor), wake_(std::move(wake)), swept_(std::move(swept)), poll_(executor), sweeper_(executor) {
   boost::system::error_code error;
   io::Fd fd(epoll_create1(EPOLL_CLOEXEC));
   if (fd)
@@ -117,6 +117,7 @@ void RestRoom::sweep() {
     if (error || self->closed_) return;
     const auto now = Steady::now();
     while (self->oldest_ != kNone && self->places_[self->oldest_].until <= now) ::close(self->leave(self->oldest_).fd);
+    if (self->swept_) self->swept_();
     if (self->size_ > 0) self->sweep();
   });
 }

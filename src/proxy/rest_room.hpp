@@ -27,7 +27,8 @@ class RestRoom : public std::enable_shared_from_this<RestRoom> {
   // `wake` gets the connection of a client that spoke or left, and begins a session for it. Not called after close().
   using Wake = std::function<void(boost::asio::ip::tcp::socket)>;
 
-  RestRoom(const boost::asio::any_io_executor& executor, Wake wake);
+  // `swept`: some were ended because their time was up.
+  RestRoom(const boost::asio::any_io_executor& executor, Wake wake, std::function<void()> swept = {});
   ~RestRoom();
   RestRoom(const RestRoom&) = delete;
   RestRoom& operator=(const RestRoom&) = delete;
@@ -57,6 +58,7 @@ class RestRoom : public std::enable_shared_from_this<RestRoom> {
 
   boost::asio::any_io_executor executor_;
   Wake wake_;
+  std::function<void()> swept_;
   boost::asio::posix::stream_descriptor poll_;
   boost::asio::steady_timer sweeper_;
   std::vector<Place> places_;

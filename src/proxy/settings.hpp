@@ -55,6 +55,8 @@ struct ListenerSettings {
   std::size_t body_spool_max = 1 << 20;  // a body larger than this is not mirrored
   int parked_max = 10'000;
   InstanceLimits limits;
+  // Of the gateway, that serve it. Every limit is that of all of them together (share.hpp).
+  int threads = 1;
   io::TlsServerSettings tls;        // without certificates: plain
   Millis tls_check_interval{2000};  // how often certificate and key files are looked at for changes
   // Every connection begins with a PROXY v2 header, or ends there. Never optional: whoever may choose may lie.

@@ -6,7 +6,7 @@ namespace foreshadow::config {
 inline constexpr const char* kComplete = R"(version: 1
 state_dir: state
 log_level: debug
-gateways: [{name: edge}]
+gateways: [{name: edge, threads: 2}]
 agents: [{name: local}]
 resources:
   - name: shop

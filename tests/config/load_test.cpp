@@ -18,6 +18,8 @@ TEST(Load, ReadsEverySectionOfACompleteFile) {
   EXPECT_EQ(config->state_dir, "/etc/foreshadow/state");
   EXPECT_EQ(config->log_level, log::Level::debug);
   EXPECT_EQ(config->gateways, std::vector<std::string>{"edge"});
+  EXPECT_EQ(config->threads_of("edge"), 2);
+  EXPECT_EQ(config->threads_of("another"), 1);
   EXPECT_EQ(config->agents, std::vector<std::string>{"local"});
   ASSERT_EQ(config->resources.size(), 2U);
 

@@ -32,8 +32,9 @@ TEST(Mistakes, UnknownKeysAreMetWithASuggestion) {
 TEST(Mistakes, WrongTypesSayWhatBelongsThere) {
   EXPECT_EQ(refusal("autonomy: act", "autonomy: [act]"),
             "f.yaml:39:17: autonomy: a list was found where a single value belongs");
-  EXPECT_EQ(refusal("gateways: [{name: edge}]", "gateways: [edge]"),
+  EXPECT_EQ(refusal("gateways: [{name: edge, threads: 2}]", "gateways: [edge]"),
             "f.yaml:4:12: gateways: a single value was found where a map belongs");
+  EXPECT_EQ(refusal("threads: 2", "threads: 0"), "f.yaml:4:34: threads: '0' is not a whole number from 1 to 64");
   EXPECT_EQ(refusal("autonomy: act", "autonomy:"), "f.yaml:40:7: autonomy: no value; write one or remove the key");
   EXPECT_EQ(refusal("writes: true", "writes: yes"),
             "f.yaml:23:17: writes: 'yes' is neither true nor false; write one of them, without quotes");

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 #include "support/eventually.hpp"
@@ -44,6 +45,37 @@ TEST(LineLog, writes_lines_in_order_many_times_round_its_ring) {
   EXPECT_EQ(lines_of(path), sent);
   EXPECT_EQ(std::filesystem::status(path).permissions() & std::filesystem::perms::others_all,
             std::filesystem::perms::none);
+}
+
+TEST(LineLog, lines_of_several_writers_do_not_mix_and_each_keeps_its_order) {
+  const testing::TempDir dir;
+  constexpr std::size_t kWriters = 3;
+  constexpr int kLines = 3000;
+  auto log =
+      LineLog::open({.path = dir / "log", .buffer_bytes = 4096, .writers = kWriters, .flush_interval = Millis{1}});
+  ASSERT_TRUE(log) << log.error().what;
+  std::vector<std::thread> writers;
+  for (std::size_t w = 0; w < kWriters; ++w)
+    writers.emplace_back([&, w] {
+      for (int i = 0; i < kLines; ++i) {
+        const auto line = std::to_string(w) + " " + std::to_string(i) + " " + std::string(10 + 30 * w, 'x');
+        EXPECT_TRUE(eventually([&] { return (*log)->push(line, w); }));
+      }
+    });
+  for (auto& writer : writers) writer.join();
+  log->reset();
+  std::vector<int> next(kWriters);
+  for (const auto& line : lines_of(dir / "log")) {
+    std::istringstream in(line);
+    std::size_t w = 0;
+    int i = 0;
+    std::string rest;
+    ASSERT_TRUE(in >> w >> i >> rest) << line;
+    ASSERT_LT(w, kWriters);
+    EXPECT_EQ(i, next[w]++);
+    EXPECT_EQ(rest, std::string(10 + 30 * w, 'x'));
+  }
+  for (const int lines : next) EXPECT_EQ(lines, kLines);
 }
 
 TEST(LineLog, drops_and_counts_what_has_no_room_and_never_waits) {

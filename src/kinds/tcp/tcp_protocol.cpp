@@ -11,6 +11,7 @@
 #include "kinds/tcp/session/held.hpp"
 #include "kinds/tcp/session/roster.hpp"
 #include "kinds/tcp/session/tunnel.hpp"
+#include "proxy/share.hpp"
 #include "proxy/sticky.hpp"
 
 namespace foreshadow::kinds::tcp {
@@ -27,10 +28,12 @@ constexpr std::chrono::seconds kComplaintPause{1};
 
 // Shared, because frames of connections may outlive the protocol at the very end.
 struct Core {
-  Core(const proxy::ListenerSettings& listener, const TcpOptions& kind, const asio::any_io_executor& executor)
+  // `nth`: of the gateway's threads.
+  Core(const proxy::ListenerSettings& listener, const TcpOptions& kind, const asio::any_io_executor& executor,
+       std::size_t nth)
       : settings(listener),
         options(kind),
-        account(kind.held_max),
+        account(proxy::share_of(kind.held_max, static_cast<std::size_t>(listener.threads), nth)),
         roster(std::make_shared<Roster>(executor,
                                         RosterSettings{listener.idle_timeout, kind.quiet_after, kind.on_hold})) {}
   proxy::ListenerSettings settings;
@@ -103,9 +106,14 @@ class TcpProtocol final : public proxy::Protocol {
     }
   }
   void stop() override { core_->roster->stop(); }
+  Result<std::unique_ptr<proxy::Protocol>> another(asio::any_io_executor executor) override {
+    return std::make_unique<TcpProtocol>(
+        std::make_shared<Core>(core_->settings, core_->options, executor, ++others_made_));
+  }
 
  private:
   std::shared_ptr<Core> core_;
+  std::size_t others_made_ = 0;
 };
 
 }  // namespace
@@ -113,7 +121,7 @@ class TcpProtocol final : public proxy::Protocol {
 Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSettings& settings,
                                                        asio::any_io_executor executor) {
   FS_TRY(options, parse_options(settings.options));
-  return std::make_unique<TcpProtocol>(std::make_shared<Core>(settings, options, executor));
+  return std::make_unique<TcpProtocol>(std::make_shared<Core>(settings, options, executor, 0));
 }
 
 }  // namespace foreshadow::kinds::tcp

@@ -44,7 +44,12 @@ struct Handover : Rig {
   }
 };
 
-TEST_F(Handover, FailsNoRequestUnderLoad) {
+// With one thread and with several.
+struct HandoverOnThreads : Handover, ::testing::WithParamInterface<int> {
+  HandoverOnThreads() { settings.threads = GetParam(); }
+};
+
+TEST_P(HandoverOnThreads, FailsNoRequestUnderLoad) {
   start();
   Load load;
   run(load, 16);
@@ -72,6 +77,8 @@ TEST_F(Handover, FailsNoRequestUnderLoad) {
   EXPECT_EQ(load.broken, 0);
   EXPECT_EQ(static_cast<std::size_t>(load.done), a.count() + b.count()) << "none lost, none doubled";
 }
+
+INSTANTIATE_TEST_SUITE_P(Threads, HandoverOnThreads, ::testing::Values(1, 2, 3));
 
 TEST_F(Handover, SplitsByWeightAndKeepsAConnectionOnItsSide) {
   start();

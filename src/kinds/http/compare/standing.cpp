@@ -15,6 +15,7 @@ std::int64_t Standing::Segment::slice_at(Time now) const {
 }
 
 void Standing::note(std::size_t at, const InstanceId& shadow, bool good, Time now) {
+  const std::lock_guard lock(mutex_);
   if (at >= segments_.size()) return;
   if (shadow != shadow_) {
     shadow_ = shadow;
@@ -29,6 +30,7 @@ void Standing::note(std::size_t at, const InstanceId& shadow, bool good, Time no
 }
 
 bool Standing::passes(std::size_t at, const InstanceId& shadow, Time now) const {
+  const std::lock_guard lock(mutex_);
   if (at >= segments_.size() || shadow != shadow_) return false;
   const auto& segment = segments_[at];
   const auto current = segment.slice_at(now);

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "base/time.hpp"
@@ -18,7 +19,8 @@ struct StandingRule {
   double differing = 0.01;   // and no larger a share of them differed
 };
 
-// Not thread-safe.
+// Thread-safe: what one of the gateway's threads finds out holds for all. Asked about failures and about what was
+// compared, never in the course of a request that goes well.
 class Standing {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -41,6 +43,7 @@ class Standing {
     std::array<Slice, kSlices> slices;
     std::int64_t slice_at(Time now) const;
   };
+  mutable std::mutex mutex_;  // of what follows; held for moments only
   InstanceId shadow_;
   std::vector<Segment> segments_;
 };

@@ -37,18 +37,18 @@ std::int64_t microseconds(Account::Steady::duration duration) {
 
 }  // namespace
 
-Result<std::shared_ptr<AccessLog>> AccessLog::open(const ResourceId& resource, const std::vector<Segment>& segments,
-                                                   const HttpOptions& options, std::uint64_t seed) {
-  FS_TRY(lines, io::LineLog::open({.path = options.access_log}));
-  return std::shared_ptr<AccessLog>(new AccessLog(resource, segments, options, std::move(lines), seed));
+Result<std::shared_ptr<io::LineLog>> AccessLog::open(const HttpOptions& options, std::size_t threads) {
+  FS_TRY(lines, io::LineLog::open({.path = options.access_log, .writers = threads}));
+  return std::shared_ptr<io::LineLog>(std::move(lines));
 }
 
 AccessLog::AccessLog(ResourceId resource, const std::vector<Segment>& segments, const HttpOptions& options,
-                     std::unique_ptr<io::LineLog> lines, std::uint64_t seed)
+                     std::shared_ptr<io::LineLog> lines, std::size_t nth, std::uint64_t seed)
     : resource_(std::move(resource)),
       sample_(options.access_log_sample),
       query_(options.access_log_query),
       lines_(std::move(lines)),
+      nth_(nth),
       random_(seed) {
   for (const auto& segment : segments) segments_.push_back(segment.id);
   segments_.emplace_back(proxy::kUnmatchedSegment);
@@ -92,7 +92,7 @@ void AccessLog::write(const Request& request, const Account& account, const Arri
     line.first_byte_us = microseconds(account.first_byte_at - request.received_at);
   line_.clear();
   append_access_line(line_, line);
-  lines_->push(line_);
+  lines_->push(line_, nth_);
 }
 
 }  // namespace foreshadow::kinds::http

@@ -15,24 +15,25 @@
 
 namespace foreshadow::kinds::http {
 
-// Used on the gateway's thread only.
+// Used on one of the gateway's threads only; each has its own, and they share the file.
 class AccessLog {
  public:
-  // Errors as io::LineLog::open. `seed`: for the sample.
-  static Result<std::shared_ptr<AccessLog>> open(const ResourceId& resource, const std::vector<Segment>& segments,
-                                                 const HttpOptions& options, std::uint64_t seed);
+  // Lines of `threads`. Errors as io::LineLog::open.
+  static Result<std::shared_ptr<io::LineLog>> open(const HttpOptions& options, std::size_t threads);
+  // `nth`: of those threads. `seed`: for the sample.
+  AccessLog(ResourceId resource, const std::vector<Segment>& segments, const HttpOptions& options,
+            std::shared_ptr<io::LineLog> lines, std::size_t nth, std::uint64_t seed);
   void write(const Request& request, const Account& account, const Arrival& client);
-  std::uint64_t dropped() const { return lines_->dropped(); }
+  // Of all threads, as told by the first of them.
+  std::uint64_t dropped() const { return nth_ == 0 ? lines_->dropped() : 0; }
 
  private:
-  AccessLog(ResourceId resource, const std::vector<Segment>& segments, const HttpOptions& options,
-            std::unique_ptr<io::LineLog> lines, std::uint64_t seed);
-
   const ResourceId resource_;
   std::vector<SegmentId> segments_;  // by index; the last for requests of none
   const double sample_;
   const bool query_;
-  std::unique_ptr<io::LineLog> lines_;
+  const std::shared_ptr<io::LineLog> lines_;
+  const std::size_t nth_;
   Random random_;
   std::string line_;  // reused
 };

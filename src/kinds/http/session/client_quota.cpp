@@ -38,6 +38,7 @@ ClientQuota::Place& ClientQuota::Place::operator=(Place&& other) noexcept {
 void ClientQuota::Place::leave() {
   const auto quota = std::move(quota_);
   if (!quota) return;
+  const std::lock_guard lock(quota->mutex_);
   const auto found = quota->connections_.find(key_);
   if (--found->second == 0) quota->connections_.erase(found);
 }
@@ -46,13 +47,14 @@ bool ClientQuota::take(std::string_view address, Place& place) {
   if (max_ == 0) return true;
   const auto key = key_of(address);
   if (!key) return true;
+  place = {};
+  const std::lock_guard lock(mutex_);
   auto& connections = connections_[*key];
   if (connections >= max_) {
     complaints_.tell(fmt::format("{} has {} connections already; another one is closed", address, connections));
     return false;
   }
   ++connections;
-  place = {};
   place.quota_ = shared_from_this();
   place.key_ = *key;
   return true;

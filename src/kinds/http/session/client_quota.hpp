@@ -1,9 +1,11 @@
 // How many connections each client address has. One address that takes all that a listener has would keep everybody
-// else out; with this it only keeps out itself. On one thread.
+// else out; with this it only keeps out itself. Thread-safe, because an address is one whichever of the gateway's
+// threads its connections come to.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,7 +39,8 @@ class ClientQuota : public std::enable_shared_from_this<ClientQuota> {
   bool take(std::string_view address, Place& place);
 
  private:
-  int max_;
+  const int max_;
+  std::mutex mutex_;  // of what follows
   Complaints complaints_;
   std::unordered_map<std::uint64_t, int> connections_;
 };

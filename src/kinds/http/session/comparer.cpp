@@ -32,41 +32,50 @@ std::size_t bytes_of(const Comparer::Pair& pair) {
 
 }  // namespace
 
+Comparer::Work::Work(ComparerSettings of, std::vector<SegmentId> names)
+    : settings(std::move(of)),
+      segments(std::move(names)),
+      book(segments, settings.book),
+      thread([this](std::stop_token stop) { run(std::move(stop)); }) {}
+
 Comparer::Comparer(boost::asio::any_io_executor executor, ComparerSettings settings,
                    const std::vector<SegmentId>& segments, std::shared_ptr<Standing> standing)
-    : executor_(std::move(executor)),
-      settings_(std::move(settings)),
-      outbox_(std::make_shared<Outbox>()),
-      segments_(segments),
-      book_(segments, settings_.book),
-      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {
+    : outbox_(std::make_shared<Outbox>(std::move(executor))),
+      work_(std::make_shared<Work>(std::move(settings), segments)) {
   // Nothing is compared before the first offer().
   outbox_->standing = std::move(standing);
 }
 
+Comparer::Comparer(boost::asio::any_io_executor executor, const Comparer& with)
+    : outbox_(std::make_shared<Outbox>(std::move(executor))), work_(with.work_) {
+  outbox_->standing = with.outbox_->standing;
+}
+
 void Comparer::offer(Pair pair) {
   const auto bytes = bytes_of(pair);
+  auto& work = *work_;
   {
-    const std::lock_guard lock(mutex_);
-    if (pair.result.shadow != shadow_) {
-      shadow_ = pair.result.shadow;
-      book_ = DifferenceBook(segments_, settings_.book);
+    const std::lock_guard lock(work.mutex);
+    if (pair.result.shadow != work.shadow) {
+      work.shadow = pair.result.shadow;
+      work.book = DifferenceBook(work.segments, work.settings.book);
     }
-    book_.took(pair.segment, pair.primary.took, pair.shadow.took);
-    if (waiting_.size() < settings_.waiting_max && waiting_bytes_ + bytes <= settings_.waiting_bytes_max) {
-      waiting_bytes_ += bytes;
-      waiting_.push_back(std::move(pair));
-      wake_.notify_one();
+    work.book.took(pair.segment, pair.primary.took, pair.shadow.took);
+    if (work.waiting.size() < work.settings.waiting_max &&
+        work.waiting_bytes + bytes <= work.settings.waiting_bytes_max) {
+      work.waiting_bytes += bytes;
+      work.waiting.push_back({std::move(pair), outbox_});
+      work.wake.notify_one();
       return;
     }
-    book_.skip(pair.segment, DifferenceBook::Skipped::busy);
+    work.book.skip(pair.segment, DifferenceBook::Skipped::busy);
   }
   pair.gate->mirrored(pair.segment, pair.result);
 }
 
 void Comparer::skip(std::size_t segment) {
-  const std::lock_guard lock(mutex_);
-  book_.skip(segment, DifferenceBook::Skipped::no_answer);
+  const std::lock_guard lock(work_->mutex);
+  work_->book.skip(segment, DifferenceBook::Skipped::no_answer);
 }
 
 void Comparer::note_failure(std::size_t segment, const InstanceId& shadow) {
@@ -76,39 +85,41 @@ void Comparer::note_failure(std::size_t segment, const InstanceId& shadow) {
 nlohmann::json Comparer::differences() const {
   // A copy, because making JSON of it takes longer than the gateway's thread should wait.
   const auto [book, shadow] = [&] {
-    const std::lock_guard lock(mutex_);
-    return std::pair(book_, shadow_);
+    const std::lock_guard lock(work_->mutex);
+    return std::pair(work_->book, work_->shadow);
   }();
   auto told = book.to_json();
   told["shadow"] = shadow;
   return told;
 }
 
-void Comparer::stop() {
-  if (!thread_.joinable()) return;
-  thread_.request_stop();
-  thread_.join();
+void Comparer::stop() { work_->stop(); }
+
+void Comparer::Work::stop() {
+  if (!thread.joinable()) return;
+  thread.request_stop();
+  thread.join();
 }
 
-bool Comparer::judge(Pair& pair) {
+bool Comparer::Work::judge(Pair& pair) {
   std::optional<Comparison> twice;
-  if (pair.again) twice = compare(pair.shadow, *pair.again, settings_.compare);
-  const auto compared = compare(pair.primary, pair.shadow, settings_.compare);
+  if (pair.again) twice = compare(pair.shadow, *pair.again, settings.compare);
+  const auto compared = compare(pair.primary, pair.shadow, settings.compare);
   const auto request = showable(without_values(pair.request), kRequestShownMax);
-  const std::lock_guard lock(mutex_);
-  if (pair.result.shadow != shadow_) return pair.result.mismatched;
-  if (twice) book_.learn(pair.segment, *twice);
-  return book_.judge(pair.segment, request, compared);
+  const std::lock_guard lock(mutex);
+  if (pair.result.shadow != shadow) return pair.result.mismatched;
+  if (twice) book.learn(pair.segment, *twice);
+  return book.judge(pair.segment, request, compared);
 }
 
-void Comparer::tell(Told told) {
+void Comparer::tell(const std::shared_ptr<Outbox>& outbox, Told told) {
   {
-    const std::lock_guard lock(outbox_->mutex);
-    outbox_->told.push_back(std::move(told));
+    const std::lock_guard lock(outbox->mutex);
+    outbox->told.push_back(std::move(told));
     // Whoever put the first one in has asked for the loop's attention.
-    if (outbox_->told.size() > 1) return;
+    if (outbox->told.size() > 1) return;
   }
-  boost::asio::post(executor_, [outbox = outbox_] {
+  boost::asio::post(outbox->executor, [outbox] {
     std::vector<Told> all;
     {
       const std::lock_guard lock(outbox->mutex);
@@ -122,14 +133,14 @@ void Comparer::tell(Told told) {
   });
 }
 
-void Comparer::run(std::stop_token stop) {
+void Comparer::Work::run(std::stop_token stop) {
   constexpr int kLowest = 19;
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kLowest);
   std::chrono::nanoseconds owed{};
-  std::unique_lock lock(mutex_);
-  while (wake_.wait(lock, stop, [&] { return !waiting_.empty(); })) {
-    auto pair = std::move(waiting_.front());
-    waiting_.pop_front();
+  std::unique_lock lock(mutex);
+  while (wake.wait(lock, stop, [&] { return !waiting.empty(); })) {
+    auto [pair, from] = std::move(waiting.front());
+    waiting.pop_front();
     lock.unlock();
     const auto bytes = bytes_of(pair);
     const auto before = used_by_thread();
@@ -139,11 +150,11 @@ void Comparer::run(std::stop_token stop) {
       log::error("answers could not be compared: {}", e.what());
     }
     const auto used = used_by_thread() - before;
-    tell({pair.gate, pair.segment, std::move(pair.result)});
+    tell(from, {pair.gate, pair.segment, std::move(pair.result)});
     lock.lock();
-    waiting_bytes_ -= bytes;
-    owed += std::chrono::duration_cast<std::chrono::nanoseconds>(used * (1 / settings_.cpu_share_max - 1));
-    if (owed >= kPauseMin) pausing_.wait_for(lock, stop, std::exchange(owed, {}), [] { return false; });
+    waiting_bytes -= bytes;
+    owed += std::chrono::duration_cast<std::chrono::nanoseconds>(used * (1 / settings.cpu_share_max - 1));
+    if (owed >= kPauseMin) pausing.wait_for(lock, stop, std::exchange(owed, {}), [] { return false; });
     if (stop.stop_requested()) return;
   }
 }

@@ -38,23 +38,26 @@ class Comparer {
     std::optional<AnswerCopy> again;  // the shadow's second answer: the pair is one to learn noise from
     proxy::MirrorResult result;       // `mismatched` as the classes of the statuses say
   };
-  // `executor`: the gateway's loop, where gates are told, and `standing` is, if there is one (null: none).
+  // `executor`: the gateway's loop, where gates are told, and `standing`, if there is one (null: none).
   Comparer(boost::asio::any_io_executor executor, ComparerSettings settings, const std::vector<SegmentId>& segments,
            std::shared_ptr<Standing> standing = nullptr);
-  ~Comparer() { stop(); }
+  // For the loop of another of the gateway's threads: the same book, the same thread that compares, the same limits.
+  Comparer(boost::asio::any_io_executor executor, const Comparer& with);
+  ~Comparer() = default;
   Comparer(const Comparer&) = delete;
   Comparer& operator=(const Comparer&) = delete;
 
-  // On the gateway's thread. Tells the pair's gate later, or at once if it is not compared: then by the class of the
+  // On the loop's thread. Tells the pair's gate later, or at once if it is not compared: then by the class of the
   // status alone. The first pair of another shadow begins the book anew.
   void offer(Pair pair);
   // Nothing to compare: one of the answers is missing.
   void skip(std::size_t segment);
-  // The primary answered, and this shadow failed. On the gateway's thread, as offer().
+  // The primary answered, and this shadow failed.
   void note_failure(std::size_t segment, const InstanceId& shadow);
   // Any thread.
   nlohmann::json differences() const;
-  // Ends the thread; what waits is not compared and not told. To be called before the executor's context goes.
+  // Ends the thread, for all who share it; what waits is not compared and not told. To be called before any of their
+  // loops goes.
   void stop();
 
  private:
@@ -63,29 +66,45 @@ class Comparer {
     std::size_t segment;
     proxy::MirrorResult result;
   };
-  // Results on their way to the gateway's thread, which may outlive this by a turn of the loop.
+  // Results on their way to the loop's thread, which may outlive this by a turn of the loop.
   struct Outbox {
+    explicit Outbox(boost::asio::any_io_executor to) : executor(std::move(to)) {}
+    const boost::asio::any_io_executor executor;
     std::mutex mutex;
     std::vector<Told> told;
     std::shared_ptr<Standing> standing;  // null: none is kept
   };
-  void run(std::stop_token stop);
-  // True: they differ beyond noise.
-  bool judge(Pair& pair);
-  void tell(Told told);
+  static void tell(const std::shared_ptr<Outbox>& outbox, Told told);
 
-  boost::asio::any_io_executor executor_;
-  const ComparerSettings settings_;
+  struct Waiting {
+    Pair pair;
+    std::shared_ptr<Outbox> from;
+  };
+  // What the gateway's threads share.
+  struct Work {
+    Work(ComparerSettings of, std::vector<SegmentId> names);
+    ~Work() { stop(); }
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
+    void run(std::stop_token stop);
+    // True: they differ beyond noise.
+    bool judge(Pair& pair);
+    void stop();
+
+    const ComparerSettings settings;
+    const std::vector<SegmentId> segments;
+    std::mutex mutex;   // of what follows; held for moments only
+    InstanceId shadow;  // whom the book is about
+    DifferenceBook book;
+    std::condition_variable_any wake;
+    std::condition_variable_any pausing;  // of its own, so that whoever offers wakes nobody who pauses
+    std::deque<Waiting> waiting;
+    std::size_t waiting_bytes = 0;
+    std::jthread thread;
+  };
+
   const std::shared_ptr<Outbox> outbox_;
-  const std::vector<SegmentId> segments_;
-  mutable std::mutex mutex_;  // of what follows; held for moments only
-  InstanceId shadow_;         // whom the book is about
-  DifferenceBook book_;
-  std::condition_variable_any wake_;
-  std::condition_variable_any pausing_;  // of its own, so that whoever offers wakes nobody who pauses
-  std::deque<Pair> waiting_;
-  std::size_t waiting_bytes_ = 0;
-  std::jthread thread_;
+  const std::shared_ptr<Work> work_;
 };
 
 }  // namespace foreshadow::kinds::http

@@ -5,8 +5,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "base/time.hpp"
@@ -27,6 +29,11 @@ class Credentials : public std::enable_shared_from_this<Credentials> {
  public:
   // Errors as io/tls_files.
   static Result<std::shared_ptr<Credentials>> load(CredentialSettings settings, boost::asio::any_io_executor executor);
+  // For another of the gateway's threads. What clients meet is one and the same object, so that a session that began at
+  // one thread is resumed at any. Errors as load().
+  Result<std::shared_ptr<Credentials>> another(boost::asio::any_io_executor executor) const;
+  // Files are not looked at any more, by anybody who shares this. To be called before any of their loops goes.
+  void stop_watching();
 
   // Null: plain.
   const std::shared_ptr<const io::TlsServer>& server() const { return now_.server; }
@@ -35,13 +42,27 @@ class Credentials : public std::enable_shared_from_this<Credentials> {
  private:
   struct Loaded {
     std::shared_ptr<const io::TlsServer> server;
-    std::shared_ptr<io::TlsClient> client;
+    std::shared_ptr<io::TlsClient> client;  // remembers sessions, each thread its own
+  };
+  struct Reader {
+    boost::asio::any_io_executor executor;
+    std::weak_ptr<Credentials> credentials;
+  };
+  // What the gateway's threads share. Shared with the thread that watches, too.
+  struct Source {
+    CredentialSettings settings;
+    std::mutex mutex;  // of what follows; held while files are read
+    std::vector<Reader> readers;
+    std::shared_ptr<const io::TlsServer> server;  // the newest; its readers get it a moment later
+    // Not under the mutex: changed before its thread begins, and after it has ended.
+    std::unique_ptr<io::FileWatch> watch;
   };
   static Result<Loaded> read(const CredentialSettings& settings);
-  void watch(const CredentialSettings& settings, boost::asio::any_io_executor executor);
+  static Result<std::shared_ptr<io::TlsClient>> read_client(const CredentialSettings& settings);
+  static Result<void> read_anew(Source& source);
 
+  std::shared_ptr<Source> source_;
   Loaded now_;
-  std::unique_ptr<io::FileWatch> watch_;
 };
 
 }  // namespace foreshadow::kinds::http

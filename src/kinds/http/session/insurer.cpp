@@ -14,11 +14,12 @@ Sticky client_of(const Sticky& sticky) {
 }  // namespace
 
 Insurer::Insurer(boost::asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, Pool::Tls tls,
-                 std::vector<Terms> terms, std::shared_ptr<Standing> standing)
+                 std::vector<Terms> terms, std::shared_ptr<Standing> standing, std::shared_ptr<RecentWrites> writes)
     : terms_(std::move(terms)),
       accounts_(terms_.size()),
       standing_(std::move(standing)),
-      pool_(std::make_shared<Pool>(std::move(executor), std::move(watchdog), kIdleMax, std::move(tls))) {
+      pool_(std::make_shared<Pool>(std::move(executor), std::move(watchdog), kIdleMax, std::move(tls))),
+      writes_(std::move(writes)) {
   for (auto& terms_of_one : terms_) {
     terms_of_one.client = client_of(terms_of_one.client);
     if (terms_of_one.options.on && std::ranges::find(clients_, terms_of_one.client) == clients_.end())
@@ -40,11 +41,11 @@ std::optional<Instance> Insurer::shadow_for(const proxy::Gate& gate, std::size_t
 
 bool Insurer::wrote_lately(Arrival& client, const RequestHead& head, std::size_t segment, Time now) {
   const auto& [options, sticky] = terms_[segment];
-  return writes_.within(client.affinity.key(sticky, head).sticky, options.staleness, now);
+  return writes_->within(client.affinity.key(sticky, head).sticky, options.staleness, now);
 }
 
 void Insurer::wrote(Arrival& client, const RequestHead& head, Time now) {
-  for (const auto& sticky : clients_) writes_.note(client.affinity.key(sticky, head).sticky, now);
+  for (const auto& sticky : clients_) writes_->note(client.affinity.key(sticky, head).sticky, now);
 }
 
 void Insurer::report(std::vector<SegmentStats>& segments) const {

@@ -17,7 +17,7 @@
 
 namespace foreshadow::kinds::http {
 
-// Not thread-safe.
+// Lives on one thread; `standing` and `writes` may be those of several.
 class Insurer {
  public:
   using Time = Standing::Time;
@@ -27,7 +27,7 @@ class Insurer {
   };
   // `terms`: one for each segment, insured or not. `standing` is written to by those who compare answers, too.
   Insurer(boost::asio::any_io_executor executor, std::shared_ptr<Watchdog> watchdog, Pool::Tls tls,
-          std::vector<Terms> terms, std::shared_ptr<Standing> standing);
+          std::vector<Terms> terms, std::shared_ptr<Standing> standing, std::shared_ptr<RecentWrites> writes);
 
   // Null: work of this segment is not insured.
   const InsuranceOptions* terms(std::size_t segment) const;
@@ -70,7 +70,7 @@ class Insurer {
   std::vector<Account> accounts_;
   std::shared_ptr<Standing> standing_;
   std::shared_ptr<Pool> pool_;
-  RecentWrites writes_;
+  std::shared_ptr<RecentWrites> writes_;
 };
 
 }  // namespace foreshadow::kinds::http

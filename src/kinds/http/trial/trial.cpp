@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "proxy/sticky.hpp"
+
 namespace foreshadow::kinds::http {
 namespace {
 
@@ -59,6 +61,13 @@ MirrorTrial::MirrorTrial(TrialSettings settings, std::uint64_t seed) : settings_
 void MirrorTrial::begin(Steady::time_point now) {
   now_.emplace();
   now_->id = ++blocks_begun_;
+  if (settings_.in_step) {
+    const Steady::duration length = settings_.slot * kSlots;
+    const auto nth = now.time_since_epoch() / length;
+    now_->begins = Steady::time_point(nth * length);
+    now_->control = static_cast<std::size_t>(proxy::mix(*settings_.in_step ^ static_cast<std::uint64_t>(nth)) % kSlots);
+    return;
+  }
   now_->begins = now;
   now_->control = static_cast<std::size_t>(random_.below(kSlots));
 }

@@ -32,6 +32,10 @@ struct TrialSettings {
   double rate_step = 0.05;   // grown by
   int calm_blocks = 30;      // judged without much evidence before the rate grows
   double calm_evidence = 4;  // what is not much
+  // Blocks begin at fixed points of the clock, and this says which slot of each is without mirroring: trials of several
+  // threads with the same number have the same slots, and none sees the others' copies in its slots without. Nothing:
+  // a block begins with its first request, and chance says it.
+  std::optional<std::uint64_t> in_step;
 };
 
 // Some slots of time, one of them without mirroring, and what came in them.

@@ -49,6 +49,24 @@ TEST(MirrorTrial, OneSlotOfTwentyIsWithoutMirroring) {
   EXPECT_EQ(world.trial.pace().control, static_cast<std::uint64_t>(world.control));
 }
 
+TEST(MirrorTrial, InStepTwoTrialsRestInTheSameSlots) {
+  MirrorTrial one(TrialSettings{.in_step = 7}, 1), two(TrialSettings{.in_step = 7}, 2), other({.in_step = 8}, 1);
+  int rests = 0, apart = 0;
+  // They begin at different times, and meet different requests.
+  one.admit(0, MirrorTrial::Steady::time_point{1h - 123ms});
+  for (MirrorTrial::Steady::time_point now{1h}; now < MirrorTrial::Steady::time_point{1h + 100s}; now += 7ms) {
+    const auto control = MirrorTrial::Ticket::Fate::control;
+    const bool rest = one.admit(0, now).fate == control;
+    if (now.time_since_epoch() % 3 == 0ns) {
+      EXPECT_EQ(two.admit(1, now).fate == control, rest);
+      apart += (other.admit(1, now).fate == control) != rest;
+    }
+    rests += rest;
+  }
+  EXPECT_NEAR(rests, 100'000 / 7 / 20, 100);
+  EXPECT_GT(apart, 100);
+}
+
 TEST(MirrorTrial, WithoutHarmItIsWrongNoMoreOftenThanItSays) {
   constexpr int runs = 100;
   TrialSettings settings;
