@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <cerrno>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,6 +126,8 @@ TEST_F(Rest, ClosingEndsAllAndTakesNobodyAfter) {
 
 TEST_F(Rest, WhereTheSystemHasNoRoomAConnectionStaysWithItsSession) {
   auto [client, served] = connection();
+  // UBSan opens a pipe to look at a vtable that it has not seen: the one that the warning needs it sees here.
+  EXPECT_FALSE(boost::system::error_code(EMFILE, boost::system::system_category()).message().empty());
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{0, before.rlim_max};
