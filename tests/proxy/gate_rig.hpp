@@ -14,7 +14,6 @@ namespace foreshadow::proxy::testing {
 
 namespace asio = boost::asio;
 
-inline constexpr auto kLong = std::chrono::seconds{20};
 
 struct GateTest : ::testing::Test {
   asio::io_context context;

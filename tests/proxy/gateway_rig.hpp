@@ -23,7 +23,6 @@ namespace foreshadow::proxy::testing {
 namespace asio = boost::asio;
 using nlohmann::json;
 
-inline constexpr Millis kLong{20'000};
 
 class ByteProtocol final : public Protocol {
  public:

@@ -5,6 +5,8 @@
 
 namespace foreshadow::proxy::testing {
 
+inline constexpr Millis kLong{20'000};
+
 inline Instance instance(const std::string& id, std::uint16_t port) {
   Instance i;
   i.id = id;
