@@ -76,7 +76,7 @@ readonly PACKAGES_RUN="clang-19 lld-19 cmake ninja-build ccache libboost1.81-dev
   libfmt-dev libspdlog-dev libsqlite3-dev libpq-dev libssl-dev zlib1g-dev libnghttp2-dev libjemalloc-dev nlohmann-json3-dev libgtest-dev libgmock-dev postgresql-15
   python3 iproute2 util-linux procps"
 # The sanitizers' runtime, the symbolizer that makes their reports readable, varnishtest, and clients that are not ours.
-readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates openssl nghttp2-client curl varnish prometheus apache2-utils"
+readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates openssl nghttp2-client curl varnish prometheus apache2-utils nftables"
 # Loaders that the soak starts, and what makes its certificates.
 readonly PACKAGES_SOAK="nghttp2-client apache2-utils openssl"
 # A browser: 100 MB to fetch, so not for every test.

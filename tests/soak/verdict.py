@@ -1,16 +1,17 @@
 """Whether a row of samples is flat. Pure.
 
-Memory grows at first: buffers, pools and the allocator's own stores find their size. So the first sixth is not looked at. What
-counts then is both of: no trend over the second half (Theil and Sen's slope, which a single peak does not move), and a last third
-that never stands higher than the third before it began."""
+Memory grows at first: buffers, pools and the allocator's own stores find their size. So the first sixth is not looked at, nor the
+first rest. What counts then is all of: no trend over the second half (Theil and Sen's slope, which a single peak does not move), a
+last third that never stands higher than the first, and rests, when nobody is connected, that do not rise. Under load memory is
+whatever the clients of the moment need, so there is more room there than at rest."""
 
 import statistics
 
 WARM_UP = 1 / 6
 SAMPLES_MIN = 12
-# Of what there is, or this many bytes, whichever is more: what an allocator's pages move by.
-SLACK_SHARE = 0.05
-SLACK_BYTES = 2 << 20
+# Of what there is, or this many bytes, whichever is more.
+SLACK_SHARE, SLACK_BYTES = 0.2, 4 << 20
+REST_SHARE, REST_BYTES = 0.05, 1 << 20
 
 
 def slope(points):
@@ -32,3 +33,10 @@ def judge_memory(samples):
     slack = max(SLACK_BYTES, SLACK_SHARE * statistics.median(size for _, size in half))
     return {"flat": grown <= slack and last_max <= first_max + slack, "grown_bytes": grown, "first_max": first_max,
             "last_max": last_max, "slack_bytes": slack}
+
+
+def judge_rests(sizes):
+    """`sizes`: bytes at each rest, in order, at least two. {"flat", "first", "last", "slack_bytes"}"""
+    first, last = sizes[min(1, len(sizes) - 2)], sizes[-1]
+    slack = max(REST_BYTES, REST_SHARE * first)
+    return {"flat": last <= first + slack, "first": first, "last": last, "slack_bytes": slack}

@@ -32,14 +32,19 @@ class Memory(unittest.TestCase):
         self.assertEqual(verdict.judge_memory(samples(lambda i: 30 * MIB + (20 * MIB if i == 57 else 0)))["grown_bytes"], 0)
 
     def test_a_leak_is_found(self):
-        self.assertFalse(self.flat(lambda i: 30 * MIB + i * MIB // 10))
+        self.assertFalse(self.flat(lambda i: 30 * MIB + i * MIB // 2))
 
     def test_a_leak_that_begins_late_is_found(self):
         self.assertFalse(self.flat(lambda i: 30 * MIB + max(0, i - 40) * MIB))
 
     def test_a_leak_in_noise_is_found(self):
         chance = random.Random(2)
-        self.assertFalse(self.flat(lambda i: 30 * MIB + i * MIB // 10 + chance.uniform(-2 * MIB, 2 * MIB), 120))
+        self.assertFalse(self.flat(lambda i: 30 * MIB + i * MIB // 3 + chance.uniform(-2 * MIB, 2 * MIB), 120))
+
+    def test_rests(self):
+        self.assertTrue(verdict.judge_rests([10 * MIB, 18 * MIB, 19 * MIB, 18 * MIB])["flat"])
+        self.assertFalse(verdict.judge_rests([10 * MIB, 18 * MIB, 19 * MIB, 20 * MIB])["flat"])
+        self.assertFalse(verdict.judge_rests([10 * MIB, 18 * MIB])["flat"])
 
     def test_too_few_samples_are_no_verdict(self):
         with self.assertRaises(ValueError):
