@@ -1,7 +1,7 @@
 """Clients of every manner, all at once, through one gateway, until standard input ends. Whoever is well-behaved must be served;
-who is not is only counted. When this process gets so
-little of the processor that it is a second late itself, it asks less often, and what is out of time then is counted apart. Says what became of them as one JSON object. Usage: clients.py PLAIN SECURE MIRRORED AUTHORITY SEED, three
-ports and a file."""
+who is not is only counted. When this process gets so little of the processor that it is a second late itself, it asks less
+often, and what is out of time then is counted apart. Says what became of them as one JSON object. Usage: clients.py PLAIN
+SECURE MIRRORED AUTHORITY SEED, three ports and a file."""
 
 import asyncio
 import base64
