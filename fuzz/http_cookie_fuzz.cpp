@@ -18,9 +18,7 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
-boost::asio::ip::tcp::endpoint client(unsigned short port) {
-  return {boost::asio::ip::address_v4(0xc0000201), port};
-}
+boost::asio::ip::tcp::endpoint client(unsigned short port) { return {boost::asio::ip::address_v4(0xc0000201), port}; }
 
 void key_of(const Sticky& sticky, const RequestHead& head) {
   Affinity one(client(1)), other(client(2));

@@ -135,13 +135,17 @@ void bytes_of_a_stranger(const TlsServer& tls, std::string_view bytes, std::size
 }
 
 struct Client {
-  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{SSL_CTX_new(TLS_client_method()), SSL_CTX_free};
-  std::unique_ptr<SSL, decltype(&SSL_free)> ssl{SSL_new(context.get()), SSL_free};
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl{SSL_new(context()), SSL_free};
   BIO* in = BIO_new(BIO_s_mem());
   BIO* out = BIO_new(BIO_s_mem());
   Client() {
     SSL_set_bio(ssl.get(), in, out);
     SSL_set_connect_state(ssl.get());
+  }
+  // Shared by all, for it takes longer to make than a handshake.
+  static SSL_CTX* context() {
+    static const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> made{SSL_CTX_new(TLS_client_method()), SSL_CTX_free};
+    return made.get();
   }
   std::string sent() const {
     char* text = nullptr;

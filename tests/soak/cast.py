@@ -74,9 +74,13 @@ class Certificates:
 
 
 class Service:
-    def __init__(self, stage, name, port=0):
-        self.stage, self.name = stage, name
-        self.process = stage.start(name, [sys.executable, "-B", HERE / "service.py", port], stdout=subprocess.PIPE)
+    def __init__(self, stage, name):
+        self._stage, self.name = stage, name
+        self.port = 0
+        self._start()
+
+    def _start(self):
+        self.process = self._stage.start(self.name, [sys.executable, "-B", HERE / "service.py", self.port], stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline())
 
     def instance(self):
@@ -86,7 +90,7 @@ class Service:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-        self.__init__(self.stage, self.name, self.port)
+        self._start()
 
 
 class Gateway:

@@ -19,7 +19,7 @@ import sys
 import time
 
 PATIENCE_S = 60
-# How many at once of each; those at the end of main() are well-behaved.
+# How many at once of each, but for FEW.
 MANY = 4
 FAILURES_SHOWN = 20
 OUR_CLOSE = 1000
