@@ -135,7 +135,7 @@ def soak(options, stage):
     after = rests[-1]
     left = sorted(set(gateway.descriptors().values()) - set(before.values()))
     reports = {name: gateway.call("report", resource=name) for name in gateway.ports}
-    cpu = sum(machine.cpu_s(gateway.process.pid))
+    cpu = machine.cpu_s(gateway.process.pid)[0]
     stage.stop(gateway.process)
     memory = verdict.judge_memory([(at, sample["pss"]) for at, sample in samples])
     resting = verdict.judge_rests([rest["pss"] for rest in rests])
