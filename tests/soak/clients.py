@@ -243,7 +243,8 @@ async def ab(world):
     url = f"{'https' if port == world.secure else 'http'}://127.0.0.1:{port}/500"
     said = await run_tool("ab", "-q", "-n", "60", "-c", "5", *world.chance.choice(([], ["-k"])), url)
     if not re.search(r"^Complete requests: +60\nFailed requests: +0$", said, re.MULTILINE) or "Non-2xx" in said:
-        raise Wrong(said[-300:])
+        told = re.findall(r"^(?:Complete|Failed|Non-2xx|   \(Connect).*|^ 100%.*|^apr_.*", said, re.MULTILINE)
+        raise Wrong(", ".join(told) or said[-300:])
     world.done["requests of ab"] += 60
 
 
