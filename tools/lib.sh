@@ -75,8 +75,12 @@ trap 'stop_step; exit 143' TERM
 readonly PACKAGES_RUN="clang-19 lld-19 cmake ninja-build ccache libboost1.81-dev libexpected-dev libyaml-cpp-dev libcli11-dev
   libfmt-dev libspdlog-dev libsqlite3-dev libpq-dev libssl-dev zlib1g-dev libnghttp2-dev libjemalloc-dev nlohmann-json3-dev libgtest-dev libgmock-dev postgresql-15
   python3 iproute2 util-linux procps"
-# The sanitizers' runtime, the symbolizer that makes their reports readable, and varnishtest.
-readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates openssl nghttp2-client curl varnish prometheus"
+# The sanitizers' runtime, the symbolizer that makes their reports readable, varnishtest, and clients that are not ours.
+readonly PACKAGES_TEST="$PACKAGES_RUN libclang-rt-19-dev llvm-19 git ca-certificates openssl nghttp2-client curl varnish prometheus apache2-utils nftables"
+# Loaders that the soak starts, and what makes its certificates.
+readonly PACKAGES_SOAK="nghttp2-client apache2-utils openssl"
+# A browser: 100 MB to fetch, so not for every test.
+readonly PACKAGES_CLIENTS="chromium-headless-shell openssl"
 readonly PACKAGES_LINT="clang-format-19 clang-tidy-19"
 # What one benchmark alone needs: PACKAGES_BENCH_<NAME>, installed by `./dev bench NAME` only.
 readonly PACKAGES_BENCH_GATEWAY="haproxy nginx openssl python3-venv"

@@ -155,8 +155,10 @@ void print_plan(const BypassOptions& options, const Whereabouts& where, const By
   if (!plan.redirect.empty()) {
     fmt::print("  on the gateways' host, as root; connections that are there stay where they are:\n");
     print_lines(plan.redirect);
-    fmt::print("  and to end that:\n");
+    fmt::print("  and to end that for new connections:\n");
     print_lines(plan.undo);
+    fmt::print("  and once those that were led past are over, for this ends them:\n");
+    print_lines(plan.cleanup);
   }
   if (!plan.changes.empty()) {
     fmt::print("What changes for clients:\n");
@@ -182,6 +184,7 @@ int show(const BypassOptions& options, const Place& place, const Result<json>& s
                                                  : json(nullptr)},
                             {"redirect", plan.redirect},
                             {"undo", plan.undo},
+                            {"cleanup", plan.cleanup},
                             {"changes", plan.changes}}
                            .dump());
     return code;

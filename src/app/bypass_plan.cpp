@@ -14,6 +14,10 @@ bool is_v4(const std::string& host) {
 }
 bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1" || host == "localhost"; }
 
+// Connections that are there go on where they are: to a host that had no rules for connections until now all of them
+// are new, and without this the middle of one would be led to an instance that never saw its beginning.
+constexpr const char* kBeginning = "tcp flags & (fin|syn|rst|ack) == syn";
+
 // Names of tables in nftables are words.
 std::string table_of(const std::string& resource) {
   std::string name = "foreshadow_bypass_" + resource;
@@ -57,9 +61,9 @@ BypassPlan plan_bypass(const std::string& resource, const Endpoint& current, con
   for (const auto& at : listens)
     for (const auto* hook : {"prerouting", "output"}) {
       const bool any = at.host == "0.0.0.0";
-      plan.redirect.push_back(fmt::format("nft add rule ip {} {} {}tcp dport {} dnat to {}", table, hook,
-                                          any ? "fib daddr type local " : fmt::format("ip daddr {} ", at.host), at.port,
-                                          target_of(current)));
+      plan.redirect.push_back(
+          fmt::format("nft 'add rule ip {} {} {} {} tcp dport {} dnat to {}'", table, hook, kBeginning,
+                      any ? "fib daddr type local" : fmt::format("ip daddr {}", at.host), at.port, target_of(current)));
     }
   const bool public_listen =
       std::any_of(listens.begin(), listens.end(), [](const Endpoint& at) { return !is_loopback(at.host); });
@@ -70,10 +74,14 @@ BypassPlan plan_bypass(const std::string& resource, const Endpoint& current, con
     plan.redirect.push_back("sysctl -w net.ipv4.ip_forward=1");
     plan.redirect.push_back(
         fmt::format("nft 'add chain ip {} postrouting {{ type nat hook postrouting priority 100; }}'", table));
-    plan.redirect.push_back(fmt::format("nft add rule ip {} postrouting ip daddr {} tcp dport {} masquerade", table,
-                                        current.host, current.port));
+    plan.redirect.push_back(fmt::format("nft 'add rule ip {} postrouting {} ip daddr {} tcp dport {} masquerade'",
+                                        table, kBeginning, current.host, current.port));
   }
-  plan.undo.push_back(fmt::format("nft delete table ip {}", table));
+  // The kernel translates what it began to translate for as long as some rule asks for its knowledge of connections, so
+  // one that does nothing takes the place of the others, in the same transaction.
+  plan.undo.push_back(fmt::format(
+      "nft 'flush chain ip {0} prerouting; flush chain ip {0} output; add rule ip {0} output ct state new'", table));
+  plan.cleanup.push_back(fmt::format("nft delete table ip {}", table));
   return plan;
 }
 

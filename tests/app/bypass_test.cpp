@@ -67,10 +67,13 @@ TEST(BypassPlan, redirects_what_comes_to_every_gateway) {
   const auto settings = shop({{"127.0.0.1", 8080}, {"0.0.0.0", 8081}});
   const auto plan = plan_bypass("shop-1", {"10.0.0.7", 9001}, &settings);
   EXPECT_TRUE(has(plan.redirect, "nft add table ip foreshadow_bypass_shop_1")) << "a name that nftables takes";
-  EXPECT_TRUE(has(plan.redirect, "output ip daddr 127.0.0.1 tcp dport 8080 dnat to 10.0.0.7:9001"));
-  EXPECT_TRUE(has(plan.redirect, "prerouting fib daddr type local tcp dport 8081 dnat to 10.0.0.7:9001"));
+  EXPECT_TRUE(
+      has(plan.redirect,
+          "output tcp flags & (fin|syn|rst|ack) == syn ip daddr 127.0.0.1 tcp dport 8080 dnat to 10.0.0.7:9001"));
+  EXPECT_TRUE(has(plan.redirect, "== syn fib daddr type local tcp dport 8081 dnat to 10.0.0.7:9001"));
   EXPECT_TRUE(has(plan.redirect, "masquerade")) << "answers must come back the same way";
-  EXPECT_EQ(plan.undo, (std::vector<std::string>{"nft delete table ip foreshadow_bypass_shop_1"}));
+  EXPECT_TRUE(has(plan.undo, "flush chain ip foreshadow_bypass_shop_1 output"));
+  EXPECT_EQ(plan.cleanup, (std::vector<std::string>{"nft delete table ip foreshadow_bypass_shop_1"}));
 }
 
 TEST(BypassPlan, says_nothing_of_packets_where_it_could_be_wrong) {

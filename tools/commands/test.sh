@@ -22,6 +22,8 @@ source tools/llhttp.sh
 [[ -n ${FORESHADOW_LLHTTP:-} ]] || attempt llhttp need_llhttp
 source tools/grpc.sh
 [[ -n ${FORESHADOW_GRPC:-} ]] || attempt grpc need_grpc
+source tools/websockets.sh
+[[ -n ${FORESHADOW_WEBSOCKETS:-} ]] || attempt websockets need_websockets
 
 attempt build-dev build dev -k 0
 [[ -z $filter ]] && attempt build-release build release -k 0 foreshadow examples/all
