@@ -31,10 +31,12 @@ int TlsStream::receive(BIO* bio, char* into, int size) {
   for (;;) {
     const auto n = ::recv(self.fd_, into, static_cast<std::size_t>(size), 0);
     if (n > 0) self.budget_ -= static_cast<int>(n);
+    self.took_all_ = n > 0 && n < size;
     if (n == 0) self.end_seen_ = true;
     if (n >= 0) return static_cast<int>(n);
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
+    self.found_none_ = errno == EAGAIN || errno == EWOULDBLOCK;
+    if (self.found_none_)
       BIO_set_retry_read(bio);
     else
       self.errno_ = errno;
@@ -94,6 +96,7 @@ TlsStream::Step TlsStream::run(int fd, Call call) {
   fd_ = fd;
   budget_ = kBudget;
   errno_ = 0;
+  found_none_ = took_all_ = false;
   // The queue is the thread's: another connection's error must not be taken for this one's.
   ERR_clear_error();
   const int result = call();

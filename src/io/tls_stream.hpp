@@ -46,6 +46,10 @@ class TlsStream {
 
   // Bytes were received that no read() has given yet; perhaps not yet a whole record.
   bool pending() const;
+  // What the last call found where it looked for bytes: none were there (any more),
+  bool found_none() const { return found_none_; }
+  // or all that were there, which were less than it had room for. An end may have come with them.
+  bool took_all() const { return took_all_; }
   bool established() const { return established_; }
   bool broken() const { return broken_; }
   // What both agreed to speak (RFC 7301); empty: ALPN was not used.
@@ -76,6 +80,8 @@ class TlsStream {
   int fd_ = -1;
   int budget_ = 0;
   int errno_ = 0;
+  bool found_none_ = false;
+  bool took_all_ = false;
   bool end_seen_ = false;
   bool established_ = false;
   bool broken_ = false;

@@ -26,6 +26,8 @@ namespace {
 
 // Frames are gathered up to this before they are written: as much as a socket takes at once.
 constexpr std::size_t kWriteBytes = 64 << 10;
+// A waiting writer keeps no more than this.
+constexpr std::size_t kKeptBytes = 16 << 10;
 // A client that makes us queue more control frames than this and does not read them is not read itself.
 constexpr std::size_t kQueuedMax = 1024;
 constexpr Millis kLinger{1000};
@@ -175,7 +177,8 @@ awaitable<void> Session::write() {
       continue;
     }
     if (mux.done()) break;
-    out_ = {};
+    // Who is at work will need it again in a moment.
+    if (mux.streams() == 0 || out_.capacity() > kKeptBytes) out_ = {};
     co_await to_write_.async_wait(use_tuple);
   }
   // Says that no more comes, and lets read() go on for a moment: closing over unread bytes would reset the connection

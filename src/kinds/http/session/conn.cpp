@@ -97,9 +97,9 @@ bool Conn::look(error_code& error) {
 }
 
 awaitable<error_code> Conn::readable() {
-  if (tls_) return readable_secure();
   // Read, rather than looked at and read again.
-  return begin_ == end_ ? fill() : readable_beyond();
+  if (begin_ == end_) return fill();
+  return tls_ ? readable_secure() : readable_beyond();
 }
 
 awaitable<error_code> Conn::readable_beyond() {
@@ -167,15 +167,20 @@ bool Conn::fill_now(error_code& error) {
     error = asio::error::timed_out;
     return true;
   }
-  return !tls_ && in_a_row_ < kTurn && edges_.pending() && receive_now(error);
+  if (in_a_row_ >= kTurn) return false;
+  if (!tls_) return edges_.pending() && receive_now(error);
+  std::size_t count = 0;
+  // Anything but bytes is told by fill().
+  if (read_secure(count) != Step::done) return false;
+  end_ += count;
+  in_a_row_ += count;
+  return true;
 }
 
-awaitable<error_code> Conn::fill() {
+awaitable<error_code> Conn::fill() { return tls_ ? fill_secure() : fill_plain(); }
+
+awaitable<error_code> Conn::fill_plain() {
   if (watch_.expired()) co_return asio::error::timed_out;
-  if (tls_) {
-    make_room();
-    co_return co_await fill_secure();
-  }
   if (in_a_row_ >= kTurn) co_await take_turns();
   error_code error;
   // Looked at after every wait: a watch that has expired ends none that begins afterwards.
@@ -193,7 +198,7 @@ bool Conn::write_now(Parts& parts, Written& written) {
     written.error = asio::error::timed_out;
     return true;
   }
-  if (tls_) return false;
+  if (tls_) return write_secure_now(parts, written);
   while (total_of(parts) > 0) {
     const auto n = send_some(socket_.native_handle(), parts);
     if (n >= 0) {
@@ -238,7 +243,7 @@ bool Conn::quiet() {
   char byte = 0;
   const auto n = recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n < 0 && would_block(errno)) {
-    if (!tls_) edges_.dry();
+    edges_.dry();
     return true;
   }
   return n > 0 && tls_ && tls_->peek(socket_.native_handle()) == Step::want_read;

@@ -53,7 +53,7 @@ class Conn {
   bool fill_now(error_code& error);
   // The other side stays, and will be heard of again: what is done once from now on saves a system call each time.
   void expect_more() {
-    if (!tls_) edges_.tell_end(watch_.ends());
+    edges_.tell_end(watch_.ends());
   }
   // Before the socket goes to somebody else.
   void expect_no_more() { edges_.forget_end(); }
@@ -83,7 +83,7 @@ class Conn {
   // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request.
   bool quiet();
   // The same, as far as the event loop has heard: certain of all that was there when it last came round.
-  bool seems_quiet() { return !tls_ && begin_ == end_ && !edges_.pending() ? true : quiet(); }
+  bool seems_quiet() { return begin_ == end_ && !edges_.pending() && !(tls_ && tls_->pending()) ? true : quiet(); }
   bool timed_out() const { return watch_.expired(); }
   Watch& watch() { return watch_; }
   // Ends every wait with an error.
@@ -106,9 +106,15 @@ class Conn {
   error_code cut_short() const;
   awaitable<error_code> wait_to_write();
   // Waits for what TLS wants; or the error that its step means.
-  awaitable<error_code> settle(Step step);
+  awaitable<error_code> settle(Step step, const io::TlsStream& tls);
+  // Until something is to be read, for a writer whom TLS wants to read first: somebody else may wait for that, too.
+  awaitable<error_code> wait_beside();
+  // One step of reading, where there may be something to read.
+  Step read_secure(std::size_t& count);
+  bool write_secure_now(const Parts& parts, Written& written);
   // Gives others their turn after much was done without waiting.
   awaitable<void> take_turns();
+  awaitable<error_code> fill_plain();
   awaitable<error_code> fill_secure();
   awaitable<error_code> readable_secure();
   awaitable<error_code> readable_beyond();
