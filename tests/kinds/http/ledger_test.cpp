@@ -53,6 +53,8 @@ TEST(Ledger, Table) {
       {"unreachable, but the side moves", kWrite, unreachable(true), gate},
       {"unreachable, but the side moves, streamed", kStreamed, unreachable(true), gate},
       {"unreachable, and the gate lets it wait", kWrite, {.connected = false, .may_wait = true, .again = 9}, gate},
+      {"taken by one that is dying, nothing sent", kWrite, {.attempt = {End::gone, 0}, .may_wait = true}, gate},
+      {"taken and ended time and again", kWrite, {.attempt = {End::gone, 0}, .may_wait = true, .again = 3}, no},
       {"sent, whatever the gate lets wait", kWrite, {.attempt = {End::gone, 7}, .may_wait = true}, no},
       {"a read, sent, and the gate lets it wait", kRead, {.attempt = {End::gone, 7}, .may_wait = true}, gate},
       {"unreachable again", kWrite, unreachable(true, 2), gate},

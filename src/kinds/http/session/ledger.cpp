@@ -22,12 +22,13 @@ Retry may_retry(const Claim& claim, const Tried& tried) {
   if (silent && tried.reused && (unsent || (claim.safe && repeatable))) return Retry::at_once;
   if (!tried.connected && tried.may_wait) return Retry::through_gate;
   if (tried.again >= kAgainMax) return Retry::no;
-  // Where nothing has changed and nobody waits, an instance that cannot be reached will not be a moment later.
-  if (unsent) return tried.moved ? Retry::through_gate : Retry::no;
+  const bool elsewhere = tried.moved || tried.may_wait;
+  // Where nothing has changed and nobody waits, an instance that cannot be reached will not be a moment later. One that
+  // dies may take a connection and end it before anything is sent.
+  if (unsent) return elsewhere ? Retry::through_gate : Retry::no;
   if (!repeatable) return Retry::no;
   // A deadline that passed is not passed twice: the client has waited long enough, and the first one may still be at
   // work, which a service with keys would have to answer with a conflict.
-  const bool elsewhere = tried.moved || tried.may_wait;
   if (claim.safe) return elsewhere && (silent || tried.attempt.end == End::cut) ? Retry::through_gate : Retry::no;
   return claim.keyed && silent && tried.again == 0 ? Retry::through_gate : Retry::no;
 }
