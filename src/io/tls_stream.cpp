@@ -48,7 +48,7 @@ int TlsStream::send(BIO* bio, const char* from, int size) {
   auto& self = *static_cast<TlsStream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   for (;;) {
-    const auto n = ::send(self.fd_, from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+    const auto n = ::send(self.fd_, from, static_cast<std::size_t>(size), MSG_NOSIGNAL | (self.more_ ? MSG_MORE : 0));
     if (n >= 0) return static_cast<int>(n);
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -96,7 +96,7 @@ TlsStream::Step TlsStream::run(int fd, Call call) {
   fd_ = fd;
   budget_ = kBudget;
   errno_ = 0;
-  found_none_ = took_all_ = false;
+  found_none_ = took_all_ = more_ = false;
   // The queue is the thread's: another connection's error must not be taken for this one's.
   ERR_clear_error();
   const int result = call();
@@ -173,7 +173,12 @@ TlsStream::Step TlsStream::write(int fd, const std::array<std::string_view, 3>& 
       filled += part->copy(together.data() + filled, kRecord - filled);
     record = {together.data(), filled};
   }
-  return run(fd, [&] { return SSL_write_ex(ssl_.get(), record.data(), record.size(), &count); });
+  std::size_t total = 0;
+  for (const auto& part : left) total += part.size();
+  return run(fd, [&] {
+    more_ = total > record.size();
+    return SSL_write_ex(ssl_.get(), record.data(), record.size(), &count);
+  });
 }
 
 TlsStream::Step TlsStream::end(int fd) {

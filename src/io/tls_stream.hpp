@@ -39,7 +39,8 @@ class TlsStream {
   Step read(int fd, char* into, std::size_t size, std::size_t& count);
   // Done: something can be read, and read() will give it.
   Step peek(int fd);
-  // At most one record of the parts' bytes from `skip` on; small parts travel together. `count`: of those, taken.
+  // At most one record of the parts' bytes from `skip` on; small parts travel together. `count`: of those, taken. Where
+  // that leaves some, the kernel may keep the record for up to 200 ms, to send it with those (tcp(7), MSG_MORE): go on.
   Step write(int fd, const std::array<std::string_view, 3>& parts, std::size_t skip, std::size_t& count);
   // Tells the peer that nothing follows (close_notify). What it still sends can be read.
   Step end(int fd);
@@ -82,6 +83,7 @@ class TlsStream {
   int errno_ = 0;
   bool found_none_ = false;
   bool took_all_ = false;
+  bool more_ = false;
   bool end_seen_ = false;
   bool established_ = false;
   bool broken_ = false;

@@ -4,7 +4,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "kinds/http/session/access_log.hpp"
@@ -32,8 +31,8 @@ proxy::Micros since(Watch::Steady::time_point then) {
 }
 }  // namespace
 
-Exchange::Exchange(Link& link, Stream& stream, asio::any_io_executor executor)
-    : link_(link), stream_(stream), changed_(executor) {
+Exchange::Exchange(Link& link, Stream& stream, asio::steady_timer& changed, asio::cancellation_signal& cancel)
+    : link_(link), stream_(stream), changed_(changed), cancel_(cancel) {
   stream_.owner = this;
 }
 
@@ -51,10 +50,9 @@ awaitable<bool> Exchange::change_until(Steady::time_point deadline) {
 }
 
 awaitable<void> Exchange::run() {
-  // A stream that is over is seen after each wait.
-  co_await asio::this_coro::throw_if_cancelled(false);
   const LogAtEnd log(link_.core.access_log.get(), request_, account_, link_.client);
-  if (!read_head() || !co_await read_ahead()) co_return;
+  if (!read_head()) co_return;
+  if ((!request_.whole || stream_.trailers.list_bytes() > 0) && !co_await read_ahead()) co_return;
   request_.received_at = Steady::now();
   if (const auto here = words_for_last_hop(request_.head)) co_return answer(here->status, here->text);
   identify(request_.identity, request_.head, request_.connection, link_.core.identity, link_.core.random);
@@ -181,7 +179,9 @@ awaitable<void> Exchange::exchange(proxy::Pass pass) {
   for (;;) {
     // What a client gives up says nothing of the instance.
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
-    auto got = co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
+    auto kept = core.pool->kept(held->target(), idle_age_max, safe && claim.whole, false);
+    auto got = kept ? Result<Pool::Got>(std::move(*kept))
+                    : co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
     if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
     Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again, .resent = resent};
     if (got)
@@ -269,7 +269,9 @@ awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
   append_head_to_instance(out_, core, request_, framing, target, link_.client, false);
   const auto tail = frame_read_ahead(out_, request_, framing);
   upstream.watch().arm(upstream_timeout());
-  const auto written = co_await upstream.write({asio::buffer(out_), asio::buffer(request_.body), asio::buffer(tail)});
+  Conn::Parts parts{asio::buffer(out_), asio::buffer(request_.body), asio::buffer(tail)};
+  Conn::Written written;
+  if (!upstream.write_now(parts, written)) written = co_await upstream.write_on(parts, written);
   if (stream_.closed()) co_return Attempt{End::client_gone, written.bytes};
   if (written.error && upstream.timed_out()) co_return Attempt{End::timeout, written.bytes};
   if (written.error && written.bytes == 0) co_return Attempt{End::gone, 0};
@@ -407,7 +409,10 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answe
       account_.bytes_out += body.data().size();
       state = body.ready();
     }
-    if (state == BodyReader::State::done) mux.finish(stream_, body.trailers());
+    if (state == BodyReader::State::done) {
+      mux.finish(stream_, body.trailers());
+      if (mux.keep(stream_, kKeptMax)) break;
+    }
     if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
       // What the client has is not the whole.
       mux.reset(stream_, ErrorCode::internal_error);

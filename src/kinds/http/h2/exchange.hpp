@@ -14,17 +14,22 @@
 
 namespace foreshadow::kinds::http::h2 {
 
+// The end of an answer is kept for a client that has not taken it yet, if it is no more than what one read brings: the
+// instance's connection is free at once, and nobody waits.
+inline constexpr std::size_t kKeptMax = Buffers::bytes;
+
 class Exchange final : private StreamOwner, private Uploader {
  public:
-  // `stream`: fresh from the mux; given back when this ends.
-  Exchange(Link& link, Stream& stream, boost::asio::any_io_executor executor);
+  // `stream`: fresh from the mux; given back when this ends. `changed`: nobody else's as long as this lives. `cancel`:
+  // of the coroutine that runs it; emitted if the stream is over before its time.
+  Exchange(Link& link, Stream& stream, boost::asio::steady_timer& changed, boost::asio::cancellation_signal& cancel);
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // Once. Ends soon after the stream is over, whatever it waits for; spawn it with slot().
+  // Once, by a coroutine that does not throw when it is cancelled. Ends soon after the stream is over, whatever it waits
+  // for.
   awaitable<void> run();
-  boost::asio::cancellation_slot slot() { return cancel_.slot(); }
 
  private:
   using Steady = Watch::Steady;
@@ -81,8 +86,8 @@ class Exchange final : private StreamOwner, private Uploader {
 
   Link& link_;
   Stream& stream_;
-  boost::asio::steady_timer changed_;
-  boost::asio::cancellation_signal cancel_;
+  boost::asio::steady_timer& changed_;
+  boost::asio::cancellation_signal& cancel_;
   Request request_;
   Account account_;
   Answer answer_;

@@ -128,7 +128,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Call& call, const proxy::Pass& pass
       if (call.ended()) {
         mux.finish(stream_, call.trailers());
         call.give_up();
-        const bool all = co_await taken();
+        const bool all = mux.keep(stream_, kKeptMax) || co_await taken();
         co_return Relayed{.whole = all};
       }
       if (call.closed() && lent.empty()) end = End::cut;

@@ -9,8 +9,14 @@ namespace foreshadow::kinds::http::h2 {
 namespace {
 
 constexpr std::size_t kFieldOverhead = 32;
+// What most requests' fields fit into.
+constexpr std::size_t kLinesBytes = 512;
 
 tl::unexpected<Refusal> refuse(int status, const char* why) { return tl::make_unexpected(Refusal{status, why}); }
+
+bool has_line_end(std::string_view text) {
+  return text.find('\n') != std::string_view::npos || text.find('\r') != std::string_view::npos;
+}
 
 std::string in_lower(std::string_view text) {
   std::string made(text);
@@ -23,8 +29,9 @@ std::string in_lower(std::string_view text) {
 void FieldBlock::add(std::string_view name, std::string_view value) {
   list_bytes_ += name.size() + value.size() + kFieldOverhead;
   if (list_bytes_ > limits_.head_bytes_max) return;
-  // A line feed in a value would be a field of its own over HTTP/1.1. nghttp2 looks too; this is ours to be sure of.
-  if (!std::ranges::all_of(value, is_value_char)) malformed_ = true;
+  // A line feed in a value would be a field of its own over HTTP/1.1. nghttp2 looks too; this is ours to be sure of. What
+  // else a value must not have is found where the text is read.
+  if (has_line_end(value)) malformed_ = true;
   if (name.starts_with(':')) {
     if (name == ":method") method_ = value;
     if (name == ":path") path_ = value;
@@ -40,6 +47,7 @@ void FieldBlock::add(std::string_view name, std::string_view value) {
   }
   // The same name twice is what clients that came from HTTP/1.1 send; two different ones are refused as two Hosts are.
   if (name == "host" && !authority_.empty() && equals_ignoring_case(value, authority_)) return;
+  if (lines_.empty()) lines_.reserve(kLinesBytes);
   lines_.append(name).append(": ").append(value).append("\r\n");
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/assert.hpp"
 
@@ -297,6 +298,17 @@ void Mux::offer(Stream& stream, std::string_view bytes) {
   resume(stream);
 }
 
+bool Mux::keep(Stream& stream, std::size_t bytes_max) {
+  if (stream.closed_) return true;
+  if (stream.pending_ > bytes_max) return false;
+  if (stream.pending_ == 0) return true;
+  stream.own_.reserve(stream.pending_);
+  for (auto i = stream.piece_; i < stream.pieces_.size(); ++i) stream.own_ += stream.pieces_[i];
+  stream.pieces_.assign(1, stream.own_);
+  stream.piece_ = 0;
+  return true;
+}
+
 void Mux::finish(Stream& stream, std::string trailer_lines) {
   if (stream.closed_) return;
   stream.trailer_lines_ = std::move(trailer_lines);
@@ -344,6 +356,18 @@ void Mux::release(Stream& stream) {
   if (stream.closed_) return erase(stream);
   // Only what was answered in full may be left to itself.
   if (!stream.last_) reset(stream, ErrorCode::internal_error);
+}
+
+bool Mux::reset_left() {
+  bool some = false;
+  for (const auto& [id, stream] : streams_) {
+    if (!stream->released_) continue;
+    some = true;
+    // It is closed, and erased, when the frame is pulled.
+    if (std::exchange(stream->left_, true) && !broken_)
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+  }
+  return some;
 }
 
 void Mux::close(Stream& stream) {

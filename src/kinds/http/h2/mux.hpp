@@ -59,6 +59,7 @@ class Stream {
   bool closed_ = false;
   bool ended_ = false;
   bool released_ = false;
+  bool left_ = false;  // released before the last reset_left()
   bool answered_ = false;
   bool deferred_ = false;  // nghttp2 asked for bytes when there were none
   bool last_ = false;      // nothing follows what is pending
@@ -105,6 +106,9 @@ class Mux {
   // A whole answer of the gateway's own.
   void answer_whole(Stream& stream, int status, const FieldList& fields, std::string body);
   void offer(Stream& stream, std::string_view bytes);
+  // Copies what is pending, if that is no more than `bytes_max`: from then on nobody has to keep what was offered. To be
+  // followed by nothing but finish() and release().
+  bool keep(Stream& stream, std::size_t bytes_max);
   // Nothing follows what was offered but these trailers.
   void finish(Stream& stream, std::string trailer_lines);
   void reset(Stream& stream, ErrorCode code);
@@ -112,6 +116,9 @@ class Mux {
   void consume(Stream& stream, std::size_t bytes);
   // Nobody works for it any more; what was offered is withdrawn. The reference is void afterwards.
   void release(Stream& stream);
+  // Resets the streams that were released before the last call and whose clients have not taken their answers since. True:
+  // some are left for the next call.
+  bool reset_left();
 
   // No further requests: GOAWAY with the last that will be answered (RFC 9113, section 6.8).
   void go_away();

@@ -10,11 +10,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <list>
+#include <utility>
 
 #include "base/log.hpp"
-#include "kinds/http/h2/exchange.hpp"
 #include "kinds/http/h2/link.hpp"
+#include "kinds/http/h2/workers.hpp"
 
 namespace foreshadow::kinds::http::h2 {
 
@@ -26,14 +26,12 @@ namespace {
 
 // Frames are gathered up to this before they are written: as much as a socket takes at once.
 constexpr std::size_t kWriteBytes = 64 << 10;
-// A waiting writer keeps no more than this.
-constexpr std::size_t kKeptBytes = 16 << 10;
 // A client that makes us queue more control frames than this and does not read them is not read itself.
 constexpr std::size_t kQueuedMax = 1024;
 constexpr Millis kLinger{1000};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
 
-class Session final : private Link {
+class Session final : private Link, private Workers::Told {
  public:
   Session(std::shared_ptr<Core> core, Conn& client, proxy::Gate& gate, Arrival& arrival)
       : Link(*core, gate, arrival),
@@ -42,9 +40,11 @@ class Session final : private Link {
         executor_(client.socket().get_executor()),
         stop_(core_->watchdog, [this] { leave(); }),
         patience_(core_->watchdog, [this] { lose_patience(); }),
+        left_(core_->watchdog, [this] { reset_left(); }),
         to_write_(executor_, Steady::time_point::max()),
         written_(executor_, Steady::time_point::max()),
-        one_ended_(executor_, Steady::time_point::max()) {}
+        one_ended_(executor_, Steady::time_point::max()),
+        workers_(*this, executor_, *this) {}
 
   awaitable<void> run();
 
@@ -53,10 +53,12 @@ class Session final : private Link {
   awaitable<error_code> wait_for_bytes();
   awaitable<void> write();
   void write_soon() override { to_write_.cancel(); }
-  // `ended` is called afterwards, when nothing of it is left on the stack.
-  template <class Ended>
-  void spawn(awaitable<void> work, asio::cancellation_slot slot, Ended ended);
+  void spawn_writer();
   void begin_fresh();
+  void request_over() override;
+  void all_ended() override { one_ended_.cancel(); }
+  // Whoever does not take the rest of an answer that nobody works for any more.
+  void reset_left();
   // Which deadline holds now, if any does.
   void set_patience();
   void lose_patience();
@@ -68,17 +70,18 @@ class Session final : private Link {
   asio::any_io_executor executor_;
   Watch stop_;      // always idle: expires when the gateway stops or retires
   Watch patience_;  // with the client's next step
+  Watch left_;      // with those that reset_left() is for
+  bool some_left_ = false;
   enum class Awaited { nothing, block, request } awaited_ = Awaited::nothing;
   // Never expire by themselves: cancelling them wakes who waits.
   asio::steady_timer to_write_;
   asio::steady_timer written_;
   asio::steady_timer one_ended_;
   asio::cancellation_signal end_writer_;
-  std::string out_;
-  std::list<Exchange> exchanges_;
-  std::size_t working_ = 0;  // coroutines beside run()
+  Workers workers_;
   std::uint64_t served_ = 0;
-  bool said_all_ = false;    // the writer has ended; what still comes in is thrown away
+  bool writing_ = false;   // the writer is there
+  bool said_all_ = false;  // it has nothing more to say; what still comes in is thrown away
 };
 
 awaitable<void> Session::run() {
@@ -88,35 +91,29 @@ awaitable<void> Session::run() {
   stop_.set_tells();
   if (core_->watchdog->ending()) leave();
   client_.watch().disarm();
-  spawn(write(), end_writer_.slot(), [] {});
+  client_.expect_more();
+  spawn_writer();
   co_await read();
   // Not louder: it is written as often as somebody likes to provoke it.
   if (const auto& found = mux.violation())
     log::debug("{}: a client was sent away: {}", core_->settings.resource, found->why);
   mux.abandon();
   end_writer_.emit(asio::cancellation_type::terminal);
-  while (working_ > 0) {
+  workers_.dismiss();
+  while (writing_ || !workers_.ended()) {
     write_soon();
     co_await one_ended_.async_wait(use_tuple);
   }
 }
 
-template <class Ended>
-void Session::spawn(awaitable<void> work, asio::cancellation_slot slot, Ended ended) {
-  ++working_;
-  asio::co_spawn(executor_, std::move(work),
-                 asio::bind_cancellation_slot(slot, [this, ended](const std::exception_ptr& error) {
-                   if (error) {
-                     try {
-                       std::rethrow_exception(error);
-                     } catch (const std::exception& e) {
-                       log::error("{}: a request ended badly: {}", core_->settings.resource, e.what());
-                     }
-                   }
+void Session::spawn_writer() {
+  writing_ = true;
+  asio::co_spawn(executor_, write(),
+                 asio::bind_cancellation_slot(end_writer_.slot(), [this](const std::exception_ptr& error) {
+                   if (error) log::error("{}: the writer of a connection ended badly", core_->settings.resource);
                    // Not here: the slot's own machinery may still be on the stack.
-                   asio::post(executor_, [this, ended] {
-                     ended();
-                     --working_;
+                   asio::post(executor_, [this] {
+                     writing_ = false;
                      one_ended_.cancel();
                    });
                  }));
@@ -154,31 +151,41 @@ void Session::begin_fresh() {
   for (auto* stream : mux.take_fresh()) {
     // What comes after the last one is refused unprocessed, and the client told so: it asks on another connection.
     if (const auto most = core_->options.clients.requests_max; most != 0 && ++served_ == most) leave();
-    const auto at = exchanges_.emplace(exchanges_.end(), static_cast<Link&>(*this), *stream, executor_);
-    spawn(at->run(), at->slot(), [this, at] {
-      exchanges_.erase(at);
-      set_patience();
-      write_soon();
-    });
+    workers_.serve(*stream);
   }
+}
+
+void Session::request_over() {
+  set_patience();
+  write_soon();
+  if (!std::exchange(some_left_, true)) left_.arm(core_->settings.idle_timeout);
+}
+
+void Session::reset_left() {
+  some_left_ = mux.reset_left();
+  if (some_left_) left_.arm(core_->settings.idle_timeout);
+  write_soon();
 }
 
 awaitable<void> Session::write() {
   co_await asio::this_coro::throw_if_cancelled(false);
+  auto& buffers = client_.watch().buffers();
   for (;;) {
-    out_.clear();
-    mux.pull(out_, kWriteBytes);
-    if (!out_.empty()) {
+    auto out = buffers.take_gathering();
+    mux.pull(out, kWriteBytes);
+    if (!out.empty()) {
       client_.watch().arm(core_->settings.idle_timeout);
-      const auto sent = co_await client_.write(out_);
+      Conn::Parts parts{asio::buffer(out), asio::const_buffer{}, asio::const_buffer{}};
+      Conn::Written sent;
+      if (!client_.write_now(parts, sent)) sent = co_await client_.write_on(parts, sent);
+      buffers.give_gathering(std::move(out));
       written_.cancel();
       if (sent.error) break;
       client_.watch().disarm();
       continue;
     }
+    buffers.give_gathering(std::move(out));
     if (mux.done()) break;
-    // Who is at work will need it again in a moment.
-    if (mux.streams() == 0 || out_.capacity() > kKeptBytes) out_ = {};
     co_await to_write_.async_wait(use_tuple);
   }
   // Says that no more comes, and lets read() go on for a moment: closing over unread bytes would reset the connection
@@ -193,7 +200,7 @@ awaitable<void> Session::write() {
 
 void Session::set_patience() {
   const auto next = mux.in_header_block() || !mux.greeted() ? Awaited::block
-                    : exchanges_.empty()                    ? Awaited::request
+                    : workers_.busy() == 0                  ? Awaited::request
                                                             : Awaited::nothing;
   // A client that sends on, but never what is waited for, gains no time by it.
   if (next == awaited_) return;
