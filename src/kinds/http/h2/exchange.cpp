@@ -361,7 +361,8 @@ void Exchange::consumed(std::size_t bytes) {
 
 awaitable<bool> Exchange::interim(const Answer& answer) {
   const auto connection = read_connection(answer.head.fields);
-  link_.mux.interim(stream_, answer.head.status, response_fields(answer.head, connection, {}, {}));
+  response_fields(link_.fields, answer.head, connection, {}, {});
+  link_.mux.interim(stream_, answer.head.status, link_.fields);
   link_.write_soon();
   co_return !stream_.closed();
 }
@@ -377,11 +378,11 @@ void Exchange::answer_head(const ResponseHead& head, const Connection& connectio
   account_.status = head.status;
   if (link_.core.access_log) account_.first_byte_at = Steady::now();
   const auto path = via(head.fields, received);
-  auto fields = response_fields(head, connection, path, length);
+  auto& fields = link_.fields;
+  response_fields(fields, head, connection, path, length);
   const auto cookie = new_cookie(link_.core, link_.gate, link_.client, request_, head);
-  if (!cookie.empty()) fields.emplace_back("set-cookie", cookie);
-  // Names are in lower case here: RFC 9113, section 8.2.1.
-  if (mark) fields.emplace_back("x-foreshadow-insured", kInsuredValue);
+  if (!cookie.empty()) fields.push_back({"set-cookie", cookie});
+  if (mark) fields.push_back({"x-foreshadow-insured", kInsuredValue});
   link_.mux.answer(stream_, head.status, fields, body);
 }
 
@@ -469,7 +470,7 @@ void Exchange::answer(int status, std::string_view text, bool retry_soon) {
   }
   const auto length = std::to_string(body.size());
   FieldList fields{{"date", date}, {"content-type", "text/plain; charset=utf-8"}, {"content-length", length}};
-  if (retry_soon) fields.emplace_back("retry-after", "1");
+  if (retry_soon) fields.push_back({"retry-after", "1"});
   if (request_.head.method == "HEAD") body.clear();
   account_.answer_ourselves(status, body.size());
   link_.mux.answer_whole(stream_, status, fields, std::move(body));

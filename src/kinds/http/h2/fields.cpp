@@ -1,6 +1,7 @@
 #include "kinds/http/h2/fields.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/text.hpp"
@@ -11,17 +12,12 @@ namespace {
 constexpr std::size_t kFieldOverhead = 32;
 // What most requests' fields fit into.
 constexpr std::size_t kLinesBytes = 512;
+constexpr std::size_t kRoomKept = 4096;
 
 tl::unexpected<Refusal> refuse(int status, const char* why) { return tl::make_unexpected(Refusal{status, why}); }
 
 bool has_line_end(std::string_view text) {
   return text.find('\n') != std::string_view::npos || text.find('\r') != std::string_view::npos;
-}
-
-std::string in_lower(std::string_view text) {
-  std::string made(text);
-  std::ranges::transform(made, made.begin(), lower);
-  return made;
 }
 
 }  // namespace
@@ -49,6 +45,15 @@ void FieldBlock::add(std::string_view name, std::string_view value) {
   if (name == "host" && !authority_.empty() && equals_ignoring_case(value, authority_)) return;
   if (lines_.empty()) lines_.reserve(kLinesBytes);
   lines_.append(name).append(": ").append(value).append("\r\n");
+}
+
+void FieldBlock::clear() {
+  for (auto* text : {&method_, &path_, &authority_, &cookies_, &lines_}) {
+    if (text->capacity() > kRoomKept) *text = {};
+    text->clear();
+  }
+  list_bytes_ = fields_ = 0;
+  malformed_ = false;
 }
 
 Parsed<std::string> FieldBlock::request_text() const {
@@ -80,22 +85,19 @@ Parsed<std::string> FieldBlock::trailer_text() const {
   return lines_;
 }
 
-FieldList response_fields(const ResponseHead& head, const Connection& connection, std::string_view via,
-                          std::string_view length) {
-  FieldList list;
-  list.reserve(head.fields.size() + 2);
+void response_fields(FieldList& list, const ResponseHead& head, const Connection& connection, std::string_view via,
+                     std::string_view length) {
+  list.clear();
   for (const auto& field : head.fields)
-    if (is_end_to_end(field, connection)) list.emplace_back(in_lower(field.name), field.value);
-  if (!via.empty()) list.emplace_back("via", via);
-  if (!length.empty()) list.emplace_back("content-length", length);
-  return list;
+    if (is_end_to_end(field, connection)) list.push_back(field);
+  if (!via.empty()) list.push_back({"via", via});
+  if (!length.empty()) list.push_back({"content-length", length});
 }
 
 FieldList trailer_fields(std::string_view lines, const Limits& limits) {
   FieldList list;
   if (lines.empty()) return list;
-  if (const auto fields = parse_fields(lines, limits))
-    for (const auto& field : *fields) list.emplace_back(in_lower(field.name), field.value);
+  if (auto fields = parse_fields(lines, limits)) list = std::move(*fields);
   return list;
 }
 

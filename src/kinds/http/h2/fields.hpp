@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "kinds/http/wire/head.hpp"
@@ -18,6 +17,8 @@ class FieldBlock {
  public:
   explicit FieldBlock(const Limits& limits) : limits_(limits) {}
   void add(std::string_view name, std::string_view value);
+  // As new, but for the room it has made.
+  void clear();
   // What came, kept or not.
   std::size_t list_bytes() const { return list_bytes_; }
 
@@ -36,13 +37,13 @@ class FieldBlock {
   bool malformed_ = false;
 };
 
-// Names in lower case, without what belongs to one HTTP/1.1 connection: ready for HPACK.
-using FieldList = std::vector<std::pair<std::string, std::string_view>>;
+// Without what belongs to one HTTP/1.1 connection. Names may be in either case: nghttp2 sends them in lower case.
+using FieldList = std::vector<Field>;
 
-// An answer's head on its way from an HTTP/1.1 service. `via` and `length` outlive what is made of the list; an empty
-// one is left out.
-FieldList response_fields(const ResponseHead& head, const Connection& connection, std::string_view via,
-                          std::string_view length);
+// An answer's head on its way from an HTTP/1.1 service. `list` is filled anew, with views of all the others; an empty
+// `via` or `length` is left out.
+void response_fields(FieldList& list, const ResponseHead& head, const Connection& connection, std::string_view via,
+                     std::string_view length);
 // Trailer lines as a chunked body ends with them. What does not parse is left out: the answer is whole without it.
 FieldList trailer_fields(std::string_view lines, const Limits& limits);
 

@@ -26,6 +26,7 @@ class Link {
   proxy::Gate& gate;
   Arrival& client;
   Mux mux;
+  FieldList fields;  // room for an answer's, while it is handed to the mux
 
  protected:
   ~Link() = default;

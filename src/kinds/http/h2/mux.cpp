@@ -17,6 +17,9 @@ constexpr std::size_t kListFactor = 4;
 // What travels is packed: seldom longer than what it means, and never by much.
 constexpr std::size_t kBlockFactor = 2;
 
+// Streams that are kept for the next requests.
+constexpr std::size_t kSpareMax = 8;
+
 const std::uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
 nghttp2_nv field(std::string_view name, std::string_view value) {
@@ -24,15 +27,11 @@ nghttp2_nv field(std::string_view name, std::string_view value) {
           value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
-std::vector<nghttp2_nv> fields_of(std::string_view status, const FieldList& list) {
-  std::vector<nghttp2_nv> fields;
-  fields.reserve(list.size() + 1);
-  if (!status.empty()) fields.push_back(field(":status", status));
-  for (const auto& [name, value] : list) fields.push_back(field(name, value));
-  return fields;
-}
-
 }  // namespace
+
+struct Mux::Submitted {
+  std::vector<nghttp2_nv> nv;
+};
 
 struct Mux::Callbacks {
   static Mux& mux(void* user) { return *static_cast<Mux*>(user); }
@@ -47,16 +46,17 @@ struct Mux::Callbacks {
     // Streams that the client gave up are still at work for a moment, and count: or it could have any number at work.
     if (self.streams_.size() >= 2 * std::size_t{self.settings_.streams_max})
       return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-    auto& made = *(self.streams_[id] = std::make_unique<Stream>(id, self.limits_));
-    return nghttp2_session_set_stream_user_data(session, id, &made);
+    self.in_block_ = &self.make(id);
+    return nghttp2_session_set_stream_user_data(session, id, self.in_block_);
   }
 
   static int on_header(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t* name,
                        std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
                        void* user) {
-    auto* const s = stream(session, frame->hd.stream_id);
-    if (!s) return 0;
     auto& self = mux(user);
+    const auto id = frame->hd.stream_id;
+    auto* const s = self.in_block_ && self.in_block_->id_ == id ? self.in_block_ : stream(session, id);
+    if (!s) return 0;
     auto& block = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? s->head : s->trailers;
     block.add({reinterpret_cast<const char*>(name), name_size}, {reinterpret_cast<const char*>(value), value_size});
     // A few bytes of HPACK can mean megabytes.
@@ -96,7 +96,7 @@ struct Mux::Callbacks {
     self.held_ += size;
     if (s->owner) s->owner->changed();
     if (self.pressed() && !was_pressed)
-      for (const auto& [other_id, other] : self.streams_)
+      for (const auto& other : self.streams_)
         if (other->owner && other.get() != s) other->owner->changed();
     return 0;
   }
@@ -120,7 +120,7 @@ struct Mux::Callbacks {
   }
 
   static ssize_t on_read(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t length,
-                         std::uint32_t* flags, nghttp2_data_source* source, void*) {
+                         std::uint32_t* flags, nghttp2_data_source* source, void* user) {
     auto& s = *static_cast<Stream*>(source->ptr);
     if (s.pending_ == 0 && !s.last_) {
       s.deferred_ = true;
@@ -132,8 +132,9 @@ struct Mux::Callbacks {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (!s.trailers_out_.empty()) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      const auto fields = fields_of({}, s.trailers_out_);
-      if (nghttp2_submit_trailer(session, id, fields.data(), fields.size()) != 0)
+      auto& self = mux(user);
+      self.gather({}, s.trailers_out_);
+      if (nghttp2_submit_trailer(session, id, self.submitted_->nv.data(), self.submitted_->nv.size()) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     return static_cast<ssize_t>(n);
@@ -165,7 +166,8 @@ struct Mux::Callbacks {
 Mux::Mux(const Settings& settings, const Limits& limits, Time now)
     : settings_(settings),
       limits_(limits),
-      guard_(settings, std::max<std::size_t>(kBlockFactor * limits.head_bytes_max, 64 << 10), now) {
+      guard_(settings, std::max<std::size_t>(kBlockFactor * limits.head_bytes_max, 64 << 10), now),
+      submitted_(std::make_unique<Submitted>()) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
   if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) throw std::bad_alloc();
@@ -259,20 +261,29 @@ bool Mux::done() const {
 
 bool Mux::pressed() const { return held_ >= std::size_t{settings_.connection_window} / 4 * 3; }
 
-void Mux::submit_head(Stream& stream, int status, const FieldList& list, bool body) {
+void Mux::gather(std::string_view status, const FieldList& fields) {
+  auto& nv = submitted_->nv;
+  nv.clear();
+  if (!status.empty()) nv.push_back(field(":status", status));
+  for (const auto& [name, value] : fields) nv.push_back(field(name, value));
+}
+
+void Mux::submit_head(Stream& stream, int status, const FieldList& fields, bool body) {
   const auto code = fmt::format_int(status);
-  const auto fields = fields_of({code.data(), code.size()}, list);
+  gather({code.data(), code.size()}, fields);
+  const auto& nv = submitted_->nv;
   nghttp2_data_provider provider{{.ptr = &stream}, Callbacks::on_read};
-  if (nghttp2_submit_response(session_, stream.id_, fields.data(), fields.size(), body ? &provider : nullptr) != 0)
+  if (nghttp2_submit_response(session_, stream.id_, nv.data(), nv.size(), body ? &provider : nullptr) != 0)
     terminate(ErrorCode::internal_error, "an answer could not be sent");
 }
 
-void Mux::interim(Stream& stream, int status, const FieldList& list) {
+void Mux::interim(Stream& stream, int status, const FieldList& fields) {
   if (stream.closed_ || broken_) return;
   const auto code = fmt::format_int(status);
-  const auto fields = fields_of({code.data(), code.size()}, list);
+  gather({code.data(), code.size()}, fields);
+  const auto& nv = submitted_->nv;
   // Nothing is lost without it.
-  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, fields.data(), fields.size(), nullptr);
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, nv.data(), nv.size(), nullptr);
 }
 
 void Mux::answer(Stream& stream, int status, const FieldList& fields, bool body) {
@@ -360,12 +371,12 @@ void Mux::release(Stream& stream) {
 
 bool Mux::reset_left() {
   bool some = false;
-  for (const auto& [id, stream] : streams_) {
+  for (const auto& stream : streams_) {
     if (!stream->released_) continue;
     some = true;
     // It is closed, and erased, when the frame is pulled.
     if (std::exchange(stream->left_, true) && !broken_)
-      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
   }
   return some;
 }
@@ -381,7 +392,42 @@ void Mux::close(Stream& stream) {
   }
 }
 
-void Mux::erase(Stream& stream) { streams_.erase(stream.id_); }
+Stream& Mux::make(std::int32_t id) {
+  std::unique_ptr<Stream> made;
+  if (spare_.empty()) {
+    made = std::make_unique<Stream>(limits_);
+  } else {
+    made = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  made->renew(id);
+  made->place_ = streams_.size();
+  return *streams_.emplace_back(std::move(made));
+}
+
+void Mux::erase(Stream& stream) {
+  if (in_block_ == &stream) in_block_ = nullptr;
+  auto& place = streams_[stream.place_];
+  auto gone = std::move(place);
+  place = std::move(streams_.back());
+  if (place) place->place_ = gone->place_;
+  streams_.pop_back();
+  if (spare_.size() < kSpareMax) spare_.push_back(std::move(gone));
+}
+
+void Stream::renew(std::int32_t id) {
+  FS_ASSERT(!owner);
+  id_ = id;
+  head.clear();
+  trailers.clear();
+  body = {};
+  closed_ = ended_ = released_ = left_ = answered_ = deferred_ = last_ = false;
+  pieces_.clear();
+  piece_ = pending_ = held_ = 0;
+  trailers_out_.clear();
+  trailer_lines_ = {};
+  own_ = {};
+}
 
 void Mux::go_away() {
   if (broken_ || goaway_) return;
@@ -400,7 +446,7 @@ void Mux::abandon() {
   broken_ = true;
   std::vector<Stream*> all;
   all.reserve(streams_.size());
-  for (const auto& [id, stream] : streams_) all.push_back(stream.get());
+  for (const auto& stream : streams_) all.push_back(stream.get());
   for (auto* stream : all)
     if (!stream->closed_) close(*stream);
 }

@@ -12,7 +12,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "kinds/http/h2/fields.hpp"
@@ -39,7 +38,7 @@ class StreamOwner {
 // One request and its answer.
 class Stream {
  public:
-  Stream(std::int32_t id, const Limits& limits) : head(limits), trailers(limits), id_(id) {}
+  explicit Stream(const Limits& limits) : head(limits), trailers(limits) {}
   std::int32_t id() const { return id_; }
   // Over: answered in full, given up by the client, or its connection is gone. Nothing more can be sent or will come.
   bool closed() const { return closed_; }
@@ -55,7 +54,11 @@ class Stream {
 
  private:
   friend class Mux;
-  const std::int32_t id_;
+  // For the next request: as new, but for the room that its texts have made.
+  void renew(std::int32_t id);
+
+  std::int32_t id_ = 0;
+  std::size_t place_ = 0;  // among the mux's
   bool closed_ = false;
   bool ended_ = false;
   bool released_ = false;
@@ -133,14 +136,21 @@ class Mux {
   void submit_head(Stream& stream, int status, const FieldList& fields, bool body);
   void resume(Stream& stream);
   void withdraw(Stream& stream);
+  Stream& make(std::int32_t id);
   void close(Stream& stream);
   void erase(Stream& stream);
+  // Into submitted_.
+  void gather(std::string_view status, const FieldList& fields);
 
   const Settings settings_;
   const Limits& limits_;
   FrameGuard guard_;
   nghttp2_session* session_ = nullptr;
-  std::unordered_map<std::int32_t, std::unique_ptr<Stream>> streams_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<std::unique_ptr<Stream>> spare_;  // to be renewed
+  Stream* in_block_ = nullptr;                  // whose header block is coming in
+  struct Submitted;
+  std::unique_ptr<Submitted> submitted_;  // room for a list of fields
   std::vector<Stream*> fresh_;
   std::string* out_ = nullptr;  // while pull() runs
   std::size_t out_bytes_max_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kinds/http/session/coarse_clock.hpp"
 #include "kinds/http/session/ends.hpp"
 #include "kinds/http/session/spread.hpp"
 
@@ -15,7 +16,8 @@ Watch::Watch(std::shared_ptr<Watchdog> watchdog, std::function<void()> on_expiry
 Watch::~Watch() { watchdog_->remove(*this); }
 
 void Watch::arm(std::chrono::milliseconds timeout) {
-  until_ = Steady::now() + timeout;
+  // Rather late than early.
+  until_ = coarse_now() + kCoarse + timeout;
   expired_ = false;
 }
 

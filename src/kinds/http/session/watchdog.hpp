@@ -55,7 +55,7 @@ class Watch {
 // On one executor without parallelism. Shared, because a connection's frame may be the last to go.
 class Watchdog : public std::enable_shared_from_this<Watchdog> {
  public:
-  // Deadlines are late by at most this.
+  // Deadlines are late by at most this, and by kCoarse (coarse_clock.hpp).
   static constexpr std::chrono::milliseconds tick{20};
 
   explicit Watchdog(boost::asio::any_io_executor executor);
