@@ -24,6 +24,10 @@ Tried tried(End end, std::size_t sent, bool reused = false, bool moved = false, 
 Tried refused(bool resent = false, bool moved = false) {
   return {.attempt = {End::gone, 7, true}, .moved = moved, .resent = resent};
 }
+// Over a connection that had been used, when more of the body than is kept was on its way.
+Tried refused_midway(bool moved = false) {
+  return {.attempt = {.end = End::gone, .refused = true, .spent = true}, .reused = true, .moved = moved};
+}
 constexpr Tried unreachable(bool moved = false, int again = 0) {
   return {.connected = false, .moved = moved, .again = again};
 }
@@ -47,6 +51,9 @@ TEST(Ledger, Table) {
       {"a write, refused twice", kWrite, refused(true), no},
       {"a write, refused twice, and the side moves", kWrite, refused(true, true), gate},
       {"a streamed write, refused", kStreamed, refused(), no},
+      {"a streamed write, refused, and the side moves", kStreamed, refused(false, true), gate},
+      {"a streamed write, refused midway", kStreamed, refused_midway(), no},
+      {"a streamed write, refused midway, and the side moves", kStreamed, refused_midway(true), no},
       // Nobody there.
       {"unreachable", kWrite, unreachable(), no},
       {"unreachable, keyed", kKeyed, unreachable(), no},

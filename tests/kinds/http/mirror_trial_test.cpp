@@ -4,6 +4,7 @@
 #include <memory>
 #include <thread>
 
+#include "kinds/http/h2/client.hpp"
 #include "kinds/http/rig.hpp"
 
 namespace foreshadow::kinds::http {
@@ -82,6 +83,22 @@ TEST_F(Trial, AShadowThatTakesFromItsPrimarySlowsTheMirrorDown) {
   EXPECT_LE(pace().rate, 0.55);
   EXPECT_TRUE(eventually([&] { return segment("browse").mirror.dropped > 0; })) << "what is above the rate";
   EXPECT_EQ(segment("browse").current.errors, 0u);
+}
+
+TEST_F(Trial, LearnsFromHttp2AsFromHttp1) {
+  start();
+  apply(split(0, 1.0));
+  std::atomic<int> failed = 0;
+  std::vector<std::jthread> clients;
+  for (int i = 0; i < 3; ++i)
+    clients.emplace_back([&](const std::stop_token& stop) {
+      H2Client client(connect());
+      while (!stop.stop_requested()) failed += client.ask(testing::get("/x")).status != 200;
+    });
+  EXPECT_TRUE(eventually([&] { return pace().blocks >= 3; }, std::chrono::seconds{60}))
+      << "of " << pace().control << " without a copy";
+  clients.clear();
+  EXPECT_EQ(failed, 0);
 }
 
 TEST_F(Trial, CanBeTurnedOff) {

@@ -5,6 +5,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 #include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/body_pace.hpp"
@@ -12,7 +13,6 @@
 #include "kinds/http/session/deadline.hpp"
 #include "kinds/http/session/insured_body.hpp"
 #include "kinds/http/session/ledger.hpp"
-#include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/grpc.hpp"
 #include "kinds/http/wire/text.hpp"
@@ -25,10 +25,6 @@ using namespace asio::experimental::awaitable_operators;
 namespace {
 // Chunks of an answer that came in one read and are handed on together.
 constexpr int kPiecesMax = 64;
-
-proxy::Micros since(Watch::Steady::time_point then) {
-  return std::chrono::duration_cast<proxy::Micros>(Watch::Steady::now() - then);
-}
 }  // namespace
 
 Exchange::Exchange(Link& link, Stream& stream, asio::steady_timer& changed, asio::cancellation_signal& cancel)
@@ -102,8 +98,7 @@ bool Exchange::read_head() {
   // A body, or trailers, whose length nobody told. Where one was told, nghttp2 compares.
   if (framing->kind == BodyKind::none && (!request_.whole || stream_.trailers.list_bytes() > 0))
     request_.framing.kind = BodyKind::chunked;
-  const auto max = core.options.max_body;
-  if (max != 0 && framing->length > max) return answer(413, "the body is longer than is allowed here"), false;
+  if (is_too_large(core, framing->length)) return answer(413, "the body is longer than is allowed here"), false;
   request_.received = "2.0";
   const auto* te = find_field(request_.head.fields, "te");
   request_.takes_trailers = te && equals_lower(te->value, "trailers");
@@ -127,8 +122,8 @@ awaitable<bool> Exchange::read_ahead() {
   }
   if (stream_.closed()) co_return false;
   request_.body = std::exchange(stream_.body, {});
-  const auto max = link_.core.options.max_body;
-  if (max != 0 && request_.body.size() > max) co_return answer(413, "the body is longer than is allowed here"), false;
+  if (is_too_large(link_.core, request_.body.size()))
+    co_return answer(413, "the body is longer than is allowed here"), false;
   request_.whole = stream_.ended();
   co_return !request_.whole || read_trailers();
 }
@@ -141,125 +136,48 @@ bool Exchange::read_trailers() {
 }
 
 awaitable<void> Exchange::exchange(proxy::Pass pass) {
-  // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
-  std::optional<proxy::Pass> held(std::move(pass));
-  auto& core = link_.core;
-  MirrorChoice choice;
-  auto shadow = may_mirror(core, link_.gate, request_, *held)
-                    ? choice.choose(core.trial, link_.gate, *held, request_.received_at)
-                    : nullptr;
-  if (core.access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);
-  account_.bytes_in = request_.body.size();
-  const auto end_work = [&](proxy::Failure failure) {
-    if (stream_.closed()) choice.forget();
-    const auto took = since(request_.received_at);
-    account_.failure = failure;
-    held->finish(failure, took);
-    held.reset();
-    choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
-  };
-  const auto give_back = [&](proxy::Failure why) {
-    choice.forget();
-    held->give_back(why);
-    held.reset();
-  };
-  spooling_ = shadow && !request_.whole;
+  Errand errand(link_.core, link_.gate, link_.client, request_, account_, copy_, std::move(pass),
+                [this] { return stream_.closed(); });
   sent_whole_ = request_.whole;
-
-  const auto claim = claim_of(request_, core.rules[request_.segment].idempotency_key);
-  const bool safe = claim.safe;
-  Cover cover(core, link_.gate, link_.client, request_, [this] { return stream_.closed(); });
-  cover.begin(*held);
-  const auto work = held->work();
-  int again = 0;  // through the gate
-  bool resent = false;
-  bool in_doubt = false;  // something may have been done, and nobody knows
-  const auto connect_timeout = std::min(upstream_timeout(), kConnectMax);
-  Millis idle_age_max = safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   for (;;) {
-    // What a client gives up says nothing of the instance.
-    if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
-    auto kept = core.pool->kept(held->target(), idle_age_max, safe && claim.whole, false);
-    auto got = kept ? Result<Pool::Got>(std::move(*kept))
-                    : co_await core.pool->get(held->target(), connect_timeout, idle_age_max);
-    if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
-    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again, .resent = resent};
+    if (stream_.closed()) co_return errand.end(proxy::Failure::client_gone);
+    auto kept = errand.kept();
+    auto got = kept ? Errand::Got(std::move(*kept)) : co_await errand.connect();
+    if (stream_.closed()) co_return errand.end(proxy::Failure::client_gone);
+    Attempt tried;
     if (got)
-      tried.attempt =
-          got->call ? co_await attempt(held->target(), *got->call) : co_await attempt(held->target(), *got->conn);
-    if (stream_.closed()) tried.attempt = {End::client_gone, tried.attempt.bytes_sent};
-    const auto end = tried.attempt.end;
-    if (got && !safe && core.insurer) core.insurer->wrote(link_.client, request_.head, Steady::now());
-    if (!got || end != End::answered) {
-      tried.moved = has_moved(link_.gate, *held);
-      tried.may_wait =
-          held->side() == proxy::Side::current && Steady::now() - request_.received_at < link_.gate.unreachable_wait();
-      const auto retry = may_retry(claim, tried);
-      account_.retried = account_.retried || retry != Retry::no;
-      resent = resent || retry == Retry::at_once;
-      idle_age_max = Millis{0};
-      if (retry == Retry::at_once) continue;
-      const bool client_failed = got && tried.attempt.client_failed();
-      in_doubt = in_doubt || perhaps_done(claim, tried);
-      if (client_failed) choice.forget();
-      if (retry == Retry::through_gate && is_given_back(claim, tried))
-        give_back(got ? proxy::Failure::none : proxy::Failure::connect);
-      else
-        end_work(got ? failure_of(end) : proxy::Failure::connect);
-      // It need not go on for nobody.
-      if (got) got->drop();
-      if (retry == Retry::through_gate) {
-        auto pass = co_await enter_again(work);
-        if (stream_.closed()) co_return;
-        if (!pass) {
-          account_.refused = !in_doubt;
-          if (!in_doubt) link_.gate.refused(request_.segment);
-          const auto words = honest({503, pass.error().what, true}, in_doubt);
-          co_return answer(words.status, words.text, words.retry_soon);
-        }
-        held.emplace(std::move(*pass));
-        if (core.access_log) account_.enter(held->target().id, held->side(), false);
-        cover.begin(*held);
-        shadow = nullptr;
-        ++again;
-        continue;
-      }
-      if (!client_failed && co_await cover.ask()) co_return co_await relay_insured(cover);
+      tried = got->call ? co_await attempt(errand.target(), *got->call) : co_await attempt(errand.target(), *got->conn);
+    if (stream_.closed()) tried = {End::client_gone, tried.bytes_sent};
+    const auto next = errand.tried(got, tried);
+    if (next == Errand::Next::resend) continue;
+    if (next == Errand::Next::enter_again) {
+      const auto entered = co_await errand.enter_again();
+      if (entered) continue;
       if (stream_.closed()) co_return;
-      if (got && shadow && !client_failed && !cover.asked()) mirror(shadow, 0);
-      if (got && end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
-      const auto words = honest(got ? words_for(tried.attempt, safe) : words_for_no_connection(got.error()), in_doubt);
+      const auto words = errand.refused(entered.error());
       co_return answer(words.status, words.text, words.retry_soon);
     }
-    if (cover.counts(answer_.head.status) && co_await cover.ask()) {
-      got->drop();
-      end_work(proxy::Failure::status_5xx);
-      co_return co_await relay_insured(cover);
+    if (next == Errand::Next::give_up) {
+      if (!tried.client_failed() && co_await errand.cover().ask()) co_return co_await relay_insured(errand.cover());
+      if (stream_.closed()) co_return;
+      errand.copy_unanswered(sent_whole_);
+      if (tried.end == End::client_gone) co_return link_.mux.reset(stream_, ErrorCode::cancel);
+      const auto words = errand.words(got, tried);
+      co_return answer(words.status, words.text, words.retry_soon);
     }
-    if (stream_.closed()) co_return end_work(proxy::Failure::client_gone);
+    if (errand.cover().counts(answer_.head.status) && co_await errand.cover().ask()) {
+      got->drop();
+      errand.end(proxy::Failure::status_5xx);
+      co_return co_await relay_insured(errand.cover());
+    }
+    if (stream_.closed()) co_return errand.end(proxy::Failure::client_gone);
     // Until now it might have had to be sent again.
     if (request_.whole) consumed(request_.body.size());
-    if (shadow) begin_to_keep(kept_, core, answer_);
-    const auto relayed =
-        got->call ? co_await relay(*got->call, *held) : co_await relay(*got->conn, answer_, answer_framing_, cover);
-    const bool cut = relayed.broken || relayed.insured;
-    if (!relayed.whole || cut) kept_.drop();
-    const bool late = relayed.insured ? relayed.late : cut && got->timed_out();
-    if (relayed.reusable) core.pool->put(held->target(), std::move(got->conn));
-    end_work(cut                          ? failure_of(late ? End::timeout : End::cut)
-             : answer_.head.status >= 500 ? proxy::Failure::status_5xx
-             : !relayed.whole             ? proxy::Failure::client_gone
-                                          : proxy::Failure::none);
-    if (shadow && !cover.asked()) mirror(shadow, cut ? 0 : answer_.head.status);
-    co_return;
+    errand.begin_relay(answer_);
+    const auto relayed = got->call ? co_await relay(*got->call, errand.pass())
+                                   : co_await relay(*got->conn, answer_, answer_framing_, errand.cover());
+    co_return errand.relayed(*got, answer_.head.status, relayed, sent_whole_);
   }
-}
-
-awaitable<Result<proxy::Pass>> Exchange::enter_again(proxy::Work work) {
-  const auto since_when = Steady::now();
-  auto pass = co_await enter_in_time(link_.gate, request_, work, work == proxy::Work::read);
-  account_.waited += Steady::now() - since_when;
-  co_return pass;
 }
 
 awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
@@ -296,8 +214,8 @@ awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
 awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
   const bool chunked = request_.framing.kind == BodyKind::chunked;
   std::size_t total = request_.body.size();
-  if (spooling_) spool_ = request_.body;
-  consumed(total);
+  copy_.begin_body(request_.body);
+  consume_ahead();
   BodyPace pace(link_.core.options.clients.body_bytes_per_s_min, link_.core.settings.idle_timeout);
   std::string data;
   for (;;) {
@@ -317,7 +235,8 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
     data.swap(stream_.body);
     total += data.size();
     account_.bytes_in = total;
-    if (!keep_for_mirror(data, total)) co_return End::too_large;
+    if (is_too_large(link_.core, total)) co_return End::too_large;
+    copy_.keep_body(link_.core, data, total);
     // The same, when our client is so fast that nobody ever waits for it.
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
@@ -340,23 +259,14 @@ awaitable<std::optional<End>> Exchange::send_rest(Conn& upstream) {
   co_return std::nullopt;
 }
 
-bool Exchange::keep_for_mirror(std::string_view data, std::size_t total) {
-  const auto& core = link_.core;
-  const auto max = core.options.max_body;
-  if (max != 0 && total > max) return false;
-  if (!spooling_) return true;
-  spooling_ = total <= core.settings.body_spool_max && core.mirror->has_room(total);
-  if (spooling_)
-    spool_.append(data);
-  else
-    spool_ = {};
-  return true;
-}
-
 void Exchange::consumed(std::size_t bytes) {
   if (bytes == 0) return;
   link_.mux.consume(stream_, bytes);
   link_.write_soon();
+}
+
+void Exchange::consume_ahead() {
+  if (!std::exchange(consumed_ahead_, true)) consumed(request_.body.size());
 }
 
 awaitable<bool> Exchange::interim(const Answer& answer) {
@@ -386,8 +296,7 @@ void Exchange::answer_head(const ResponseHead& head, const Connection& connectio
   link_.mux.answer(stream_, head.status, fields, body);
 }
 
-awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answer, const Framing& framing,
-                                             Cover& cover) {
+awaitable<Relayed> Exchange::relay(Conn& upstream, const Answer& answer, const Framing& framing, Cover& cover) {
   const auto& head = answer.head;
   account_.insured = cover.served();
   const auto connection = read_connection(head.fields);
@@ -406,7 +315,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Conn& upstream, const Answer& answe
   while (!framing.empty()) {
     for (int n = 0; state == BodyReader::State::data && n < kPiecesMax; ++n) {
       mux.offer(stream_, body.data());
-      kept_.keep(body.data());
+      copy_.keep_answer(body.data());
       account_.bytes_out += body.data().size();
       state = body.ready();
     }
@@ -444,15 +353,6 @@ awaitable<bool> Exchange::taken() {
       co_return false;
     }
   co_return stream_.pending() == 0;
-}
-
-void Exchange::mirror(std::shared_ptr<const Instance> to, int primary_status) {
-  std::optional<std::string_view> body;
-  if (request_.whole)
-    body = request_.body;
-  else if (spooling_ && sent_whole_)
-    body = spool_;
-  offer_copy(link_.core, link_.gate, request_, body, std::move(to), link_.client, primary_status, kept_);
 }
 
 void Exchange::answer(int status, std::string_view text, bool retry_soon) {

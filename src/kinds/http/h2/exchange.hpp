@@ -8,7 +8,7 @@
 
 #include "kinds/http/h2/link.hpp"
 #include "kinds/http/session/body.hpp"
-#include "kinds/http/session/cover.hpp"
+#include "kinds/http/session/errand.hpp"
 #include "kinds/http/session/over_h2.hpp"
 #include "kinds/http/session/request.hpp"
 
@@ -53,19 +53,12 @@ class Exchange final : private StreamOwner, private Uploader {
   awaitable<std::optional<End>> send_rest(Conn& upstream);
   // The instance has taken so much of the body.
   void consumed(std::size_t bytes);
-  struct Relayed {
-    bool whole = false;     // all of it is on its way to the client
-    bool broken = false;    // the instance did not send all of it
-    bool insured = false;   // the shadow sent the rest of it
-    bool late = false;      // which the instance did not in time
-    bool reusable = false;  // the instance's connection is fit for another request
-  };
-  // Streams an answer, whose head was read, to the client, and into kept_ if that is begun.
+  // It takes what was read ahead of a body that goes on; said once, however often that is sent.
+  void consume_ahead();
+  // Streams an answer, whose head was read, to the client, and into its copy if that has begun.
   awaitable<Relayed> relay(Conn& upstream, const Answer& answer, const Framing& framing, Cover& cover);
   // Streams the shadow's.
   awaitable<void> relay_insured(Cover& cover);
-  // A new pass for what may be sent again; it may have to wait. An error is the gate's.
-  awaitable<Result<proxy::Pass>> enter_again(proxy::Work work);
   // Sends the answer's head to the client; `body`: more follows; `mark`: it is insured.
   void answer_head(const ResponseHead& head, const Connection& connection, std::string_view received,
                    std::string_view length, bool body, bool mark);
@@ -77,11 +70,9 @@ class Exchange final : private StreamOwner, private Uploader {
   std::optional<End> push(h2client::Call& call, bool& hungry) override;
   awaitable<std::optional<End>> wait(h2client::Call& call, bool hungry, Steady::time_point deadline) override;
   awaitable<bool> invite() override;
-  // So much of a streamed body for the mirror, if it has room; `total`: with all before. False: the body is too long.
-  bool keep_for_mirror(std::string_view data, std::size_t total);
+  bool spent() const override { return !request_.whole && (sent_whole_ || sent_ > request_.body.size()); }
   // All that was offered is on its way. False: the stream is over, or its client does not take it.
   awaitable<bool> taken();
-  void mirror(std::shared_ptr<const Instance> to, int primary_status);
   void answer(int status, std::string_view text, bool retry_soon = false);
 
   Link& link_;
@@ -93,12 +84,11 @@ class Exchange final : private StreamOwner, private Uploader {
   Answer answer_;
   Framing answer_framing_;
   std::string out_;
-  std::string spool_;  // what of a streamed body was kept for the mirror
-  bool spooling_ = false;
-  Spool kept_;              // the answer, while it goes to the client, to be compared with the shadow's
+  Copy copy_;
   bool sent_whole_ = true;  // the instance was sent all of the body
   std::string lent_;        // to a call, of the body
   std::size_t sent_ = 0;    // to a call, of the body
+  bool consumed_ahead_ = false;
 };
 
 }  // namespace foreshadow::kinds::http::h2

@@ -40,8 +40,8 @@ awaitable<Attempt> Exchange::attempt(const Instance& target, Call& call) {
   call.also_wake(changed_);
   sent_ = request_.body.size();
   lent_ = {};
-  if (spooling_) spool_ = request_.body;
-  if (!request_.whole) consumed(sent_);
+  copy_.begin_body(request_.body);
+  if (!request_.whole) consume_ahead();
   const auto tried =
       co_await try_over_h2(link_.core, request_, target, link_.client, call, *this, out_, answer_, answer_framing_);
   co_return stream_.closed() ? Attempt{End::client_gone, tried.bytes_sent} : tried;
@@ -56,7 +56,8 @@ std::optional<End> Exchange::push(Call& call, bool& hungry) {
   if (!lent_.empty()) {
     sent_ += lent_.size();
     account_.bytes_in = sent_;
-    if (!keep_for_mirror(lent_, sent_)) return End::too_large;
+    if (is_too_large(link_.core, sent_)) return End::too_large;
+    copy_.keep_body(link_.core, lent_, sent_);
     call.offer(lent_);
   }
   if (stream_.ended()) {
@@ -83,9 +84,9 @@ awaitable<bool> Exchange::invite() {
   co_return !stream_.closed();
 }
 
-Exchange::Relayed Exchange::move_on(Call& call) {
+Relayed Exchange::move_on(Call& call) {
   call.give_up();
-  kept_.drop();
+  copy_.drop_answer();
   if (stream_.pending() == 0)
     // It was answered before, so that no client calls again by itself what may have been done.
     link_.mux.finish(stream_, "grpc-status: 14\r\ngrpc-message: the service moves; call again\r\n");
@@ -95,7 +96,7 @@ Exchange::Relayed Exchange::move_on(Call& call) {
   return {.whole = true};
 }
 
-awaitable<Exchange::Relayed> Exchange::relay(Call& call, const proxy::Pass& pass) {
+awaitable<Relayed> Exchange::relay(Call& call, const proxy::Pass& pass) {
   auto& mux = link_.mux;
   const auto& head = answer_.head;
   const auto* told = head.status == 204 ? nullptr : find_field(head.fields, "content-length");
@@ -122,7 +123,7 @@ awaitable<Exchange::Relayed> Exchange::relay(Call& call, const proxy::Pass& pass
       lent.clear();
       lent.swap(call.body());
       mux.offer(stream_, lent);
-      kept_.keep(lent);
+      copy_.keep_answer(lent);
       account_.bytes_out += lent.size();
       take_by = patience();
       if (call.ended()) {

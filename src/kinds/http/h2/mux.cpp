@@ -341,6 +341,7 @@ void Mux::reset(Stream& stream, ErrorCode code) {
 }
 
 void Mux::consume(Stream& stream, std::size_t bytes) {
+  FS_ASSERT(bytes <= stream.held_);
   stream.held_ -= bytes;
   held_ -= bytes;
   if (broken_) return;

@@ -1,5 +1,5 @@
-// The part of a session between the gate and the answer: one request, one instance, and where that fails, what the
-// ledger and the insurance allow.
+// The part of a session between the gate and the answer: one request and one instance, and where that fails, what its
+// errand says comes next (errand.hpp).
 #include <algorithm>
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -8,9 +8,8 @@
 
 #include "kinds/http/session/body_pace.hpp"
 #include "kinds/http/session/deadline.hpp"
+#include "kinds/http/session/errand.hpp"
 #include "kinds/http/session/insured_body.hpp"
-#include "kinds/http/session/ledger.hpp"
-#include "kinds/http/session/mirror_choice.hpp"
 #include "kinds/http/session/session.hpp"
 #include "kinds/http/session/upload.hpp"
 #include "kinds/http/wire/upgrade.hpp"
@@ -22,8 +21,6 @@ using Steady = Watch::Steady;
 using namespace asio::experimental::awaitable_operators;
 
 namespace {
-proxy::Micros since(Steady::time_point then) { return std::chrono::duration_cast<proxy::Micros>(Steady::now() - then); }
-
 // Behind the last field of a head.
 void insert_mark(std::string& head) {
   std::string mark(kInsuredName);
@@ -37,127 +34,47 @@ Millis Session::upstream_timeout(const Request& request) const {
 }
 
 awaitable<bool> Session::exchange(Request& request, BodyReader& body, proxy::Pass pass) {
-  // Given back before an answer of our own goes out: a slow client's reading is not the instance's work.
-  std::optional<proxy::Pass> held(std::move(pass));
-  const bool switches = !request.upgrade.empty();
-  MirrorChoice choice;
-  auto shadow = !switches && may_mirror(*core_, gate_, request, *held)
-                    ? choice.choose(core_->trial, gate_, *held, request.received_at)
-                    : nullptr;
-  if (core_->access_log) account_.enter(held->target().id, held->side(), shadow != nullptr);
-  account_.bytes_in = request.body.size();
-  const auto end_work = [&](proxy::Failure failure) {
-    const auto took = since(request.received_at);
-    account_.failure = failure;
-    held->finish(failure, took);
-    held.reset();
-    choice.finished(failure == proxy::Failure::none || failure == proxy::Failure::client_gone, took);
-  };
-  const auto give_back = [&](proxy::Failure why) {
-    choice.forget();
-    held->give_back(why);
-    held.reset();
-  };
-  spooling_ = shadow && !request.whole;
-  spool_.clear();
+  Errand errand(*core_, gate_, arrival_, request, account_, copy_, std::move(pass));
   unread_body_ = false;
-
-  const auto& rules = core_->rules[request.segment];
-  const auto claim = claim_of(request, rules.idempotency_key);
-  const bool safe = claim.safe;
-  Cover cover(*core_, gate_, arrival_, request);
-  cover.begin(*held);
-  const auto work = held->work();
-  int again = 0;  // through the gate
-  bool resent = false;
-  bool in_doubt = false;  // something may have been done, and nobody knows
-  const auto connect_timeout = std::min(upstream_timeout(request), kConnectMax);
-  // A method that is safe may be sent twice, but not an offer to become something else: that never meets a connection
-  // that may just be closing, and so is never sent again.
-  Millis idle_age_max = switches ? Millis{0} : safe ? kIdleAgeMax : kIdleAgeMaxUnsafe;
   Upload upload(*this, request, body);
   for (;;) {
-    auto kept = core_->pool->kept(held->target(), idle_age_max, safe && claim.whole, switches);
-    auto got = kept ? Result<Pool::Got>(std::move(*kept))
-                    : co_await core_->pool->get(held->target(), connect_timeout, idle_age_max, switches);
-    Tried tried{.connected = got.has_value(), .reused = got && got->reused, .again = again, .resent = resent};
+    auto kept = errand.kept();
+    auto got = kept ? Errand::Got(std::move(*kept)) : co_await errand.connect();
+    Attempt tried;
     if (got)
-      tried.attempt = got->call ? co_await attempt_over_h2(request, upload, held->target(), *got->call)
-                                : co_await attempt(request, body, held->target(), *got->conn);
-    const auto end = tried.attempt.end;
-    if (got && end == End::switched) co_return co_await switch_over(request, std::move(*held), std::move(got->conn));
-    if (got && !safe && core_->insurer) core_->insurer->wrote(arrival_, request.head, Steady::now());
-    if (!got || end != End::answered) {
-      tried.moved = has_moved(gate_, *held);
-      tried.may_wait =
-          held->side() == proxy::Side::current && Steady::now() - request.received_at < gate_.unreachable_wait();
-      const auto retry = may_retry(claim, tried);
-      account_.retried = account_.retried || retry != Retry::no;
-      resent = resent || retry == Retry::at_once;
-      idle_age_max = Millis{0};
-      if (retry == Retry::at_once) continue;
-      const bool client_failed = got && tried.attempt.client_failed();
-      unread_body_ = !request.whole && !body.complete();
-      in_doubt = in_doubt || perhaps_done(claim, tried);
-      // What a client spoils says nothing of the instance.
-      if (client_failed) choice.forget();
-      if (retry == Retry::through_gate && is_given_back(claim, tried))
-        give_back(got ? proxy::Failure::none : proxy::Failure::connect);
-      else
-        end_work(got ? failure_of(end) : proxy::Failure::connect);
-      // It need not go on for nobody.
-      if (got) got->drop();
-      if (retry == Retry::through_gate) {
-        auto pass = co_await enter_again(request, work);
-        if (!pass) {
-          account_.refused = !in_doubt;
-          if (!in_doubt) gate_.refused(request.segment);
-          const auto words = honest({503, pass.error().what, true}, in_doubt);
-          co_return co_await answer(&request, words.status, words.text, unread_body_, words.retry_soon);
-        }
-        held.emplace(std::move(*pass));
-        if (core_->access_log) account_.enter(held->target().id, held->side(), false);
-        cover.begin(*held);
-        shadow = nullptr;
-        ++again;
-        continue;
-      }
-      if (!client_failed && co_await cover.ask()) co_return co_await relay_insured(request, cover);
-      if (got && shadow && !client_failed && !cover.asked()) mirror(request, shadow, 0);
-      if (got && end == End::client_gone) co_return false;
-      const auto words = honest(got ? words_for(tried.attempt, safe) : words_for_no_connection(got.error()), in_doubt);
+      tried = got->call ? co_await attempt_over_h2(request, upload, errand.target(), *got->call)
+                        : co_await attempt(request, body, errand.target(), *got->conn);
+    if (tried.end == End::switched) co_return co_await switch_over(request, errand.take_pass(), std::move(got->conn));
+    const auto next = errand.tried(got, tried);
+    if (next == Errand::Next::resend) continue;
+    unread_body_ = !request.whole && !body.complete();
+    if (next == Errand::Next::enter_again) {
+      client_.watch().disarm();
+      const auto entered = co_await errand.enter_again();
+      if (entered) continue;
+      const auto words = errand.refused(entered.error());
+      co_return co_await answer(&request, words.status, words.text, unread_body_, words.retry_soon);
+    }
+    if (next == Errand::Next::give_up) {
+      const bool client_failed = tried.client_failed();
+      if (!client_failed && co_await errand.cover().ask()) co_return co_await relay_insured(request, errand.cover());
+      errand.copy_unanswered(!unread_body_);
+      if (tried.end == End::client_gone) co_return false;
+      const auto words = errand.words(got, tried);
       co_return co_await answer(&request, words.status, words.text, unread_body_ || client_failed, words.retry_soon);
     }
-    unread_body_ = !request.whole && !body.complete();
-    if (cover.counts(answer_.head.status) && co_await cover.ask()) {
+    if (errand.cover().counts(answer_.head.status) && co_await errand.cover().ask()) {
       got->drop();
-      end_work(proxy::Failure::status_5xx);
-      co_return co_await relay_insured(request, cover);
+      errand.end(proxy::Failure::status_5xx);
+      co_return co_await relay_insured(request, errand.cover());
     }
-    if (shadow) begin_to_keep(kept_, *core_, answer_);
+    errand.begin_relay(answer_);
     const auto relayed = got->call ? co_await relay_over_h2(request, upload, *got->call)
-                                   : co_await relay(request, *got->conn, answer_, answer_framing_, cover);
-    const bool cut = relayed.broken || relayed.insured;
-    if (!relayed.whole || cut) kept_.drop();
-    if (!relayed.whole && !cut) choice.forget();
-    const bool late = relayed.insured ? relayed.late : cut && got->timed_out();
-    if (relayed.reusable) core_->pool->put(held->target(), std::move(got->conn));
-    end_work(cut                          ? failure_of(late ? End::timeout : End::cut)
-             : answer_.head.status >= 500 ? proxy::Failure::status_5xx
-             : !relayed.whole             ? proxy::Failure::client_gone
-                                          : proxy::Failure::none);
-    if (shadow && !cover.asked()) mirror(request, shadow, cut ? 0 : answer_.head.status);
+                                   : co_await relay(request, *got->conn, answer_, answer_framing_, errand.cover());
+    errand.relayed(*got, answer_.head.status, relayed, !unread_body_);
     if (unread_body_ && relayed.whole) co_await linger(client_);
     co_return relayed.keep;
   }
-}
-
-awaitable<Result<proxy::Pass>> Session::enter_again(const Request& request, proxy::Work work) {
-  client_.watch().disarm();
-  const auto since_when = Steady::now();
-  auto pass = co_await enter_in_time(gate_, request, work, work == proxy::Work::read);
-  account_.waited += Steady::now() - since_when;
-  co_return pass;
 }
 
 awaitable<Attempt> Session::attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream) {
@@ -192,7 +109,7 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
   const bool chunked = request.framing.kind == BodyKind::chunked;
   std::size_t total = request.body.size();
   BodyPace pace(core_->options.clients.body_bytes_per_s_min, core_->settings.idle_timeout);
-  if (spooling_) spool_ = request.body;
+  copy_.begin_body(request.body);
   for (;;) {
     auto state = body.ready();
     while (!state) {
@@ -210,7 +127,8 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
     const auto data = body.data();
     total += data.size();
     account_.bytes_in = total;
-    if (!keep_for_mirror(data, total)) co_return End::too_large;
+    if (is_too_large(*core_, total)) co_return End::too_large;
+    copy_.keep_body(*core_, data, total);
     // The same, when our client is so fast that nobody ever waits for it.
     if (!upstream.quiet()) co_return std::nullopt;
     out_.clear();
@@ -226,18 +144,6 @@ awaitable<std::optional<End>> Session::send_rest(Request& request, BodyReader& b
   upstream.watch().arm(upstream_timeout(request));
   co_await upstream.write(out_);
   co_return std::nullopt;
-}
-
-bool Session::keep_for_mirror(std::string_view data, std::size_t total) {
-  const auto max = core_->options.max_body;
-  if (max != 0 && total > max) return false;
-  if (!spooling_) return true;
-  spooling_ = total <= core_->settings.body_spool_max && core_->mirror->has_room(total);
-  if (spooling_)
-    spool_.append(data);
-  else
-    spool_ = {};
-  return true;
 }
 
 awaitable<bool> Session::interim(const Answer& answer) {
@@ -278,8 +184,8 @@ Framing Session::compose_head(const Request& request, const ResponseHead& head, 
   return to_client;
 }
 
-awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstream, const Answer& answer,
-                                           const Framing& framing, Cover& cover) {
+awaitable<Relayed> Session::relay(const Request& request, Conn& upstream, const Answer& answer, const Framing& framing,
+                                  Cover& cover) {
   const auto& head = answer.head;
   account_.insured = cover.served();
   const auto connection = read_connection(head.fields);
@@ -307,7 +213,7 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
     if (written.error) co_return Relayed{.insured = body.completed(), .late = body.late()};
     account_.bytes_out += body.data().size();
     if (done) break;
-    kept_.keep(body.data());
+    copy_.keep_answer(body.data());
     out_.clear();
     state = co_await body.next(upstream_timeout(request));
     account_.insured = account_.insured || body.completed();
@@ -325,15 +231,6 @@ awaitable<Session::Relayed> Session::relay(const Request& request, Conn& upstrea
   relayed.reusable = !relayed.insured && framing.kind != BodyKind::until_close && persistent(connection, head.minor) &&
                      !unread_body_ && upstream.unread().empty();
   co_return relayed;
-}
-
-void Session::mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status) {
-  std::optional<std::string_view> body;
-  if (request.whole)
-    body = request.body;
-  else if (spooling_ && !unread_body_)
-    body = spool_;
-  offer_copy(*core_, gate_, request, body, std::move(to), arrival_, primary_status, kept_);
 }
 
 }  // namespace foreshadow::kinds::http

@@ -14,6 +14,8 @@ bool is_unsent(const Tried& tried) {
 }  // namespace
 
 Retry may_retry(const Claim& claim, const Tried& tried) {
+  // However little was done with it: there is nothing left to send.
+  if (tried.attempt.spent) return Retry::no;
   const bool unsent = is_unsent(tried);
   const bool silent = tried.connected && tried.attempt.end == End::gone;
   const bool repeatable = claim.whole && !claim.upgrade;

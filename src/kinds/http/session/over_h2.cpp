@@ -95,7 +95,7 @@ awaitable<Attempt> try_over_h2(const Core& core, Request& request, const Instanc
   Attempt attempt{end, out.size() + request.body.size()};
   if (end == End::answered) co_return attempt;
   if (end == End::timeout) call.mark_late();
-  if (call.refused()) attempt = {End::gone, 0, true};
+  if (call.refused()) attempt = {End::gone, 0, true, uploader.spent()};
   // Our own words may come from where the body was lent.
   call.give_up();
   co_return attempt;

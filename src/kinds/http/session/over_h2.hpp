@@ -21,6 +21,8 @@ class Uploader : public InterimSink {
   virtual awaitable<std::optional<End>> wait(h2client::Call& call, bool hungry, Watch::Steady::time_point deadline) = 0;
   // Has the client send the body that it holds back. False: it is gone.
   virtual awaitable<bool> invite() = 0;
+  // push() has taken more of the body, or its end, than Request keeps.
+  virtual bool spent() const = 0;
 
  protected:
   ~Uploader() = default;

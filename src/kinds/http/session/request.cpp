@@ -75,6 +75,11 @@ Words words_for_no_connection(const Error& error) {
   return {503, "no connection to the service; nothing was sent to it", true};
 }
 
+bool is_too_large(const Core& core, std::uint64_t body_bytes) {
+  const auto max = core.options.max_body;
+  return max != 0 && body_bytes > max;
+}
+
 Framing framing_to_instance(const Request& request) {
   if (request.framing.kind == BodyKind::chunked && request.whole && request.trailers.empty())
     return {BodyKind::length, request.body.size()};
@@ -167,30 +172,6 @@ bool may_mirror(const Core& core, proxy::Gate& gate, const Request& request, con
   const bool taken = core.mirror->takes_write();
   if (!taken) gate.mirrored(request.segment, {.dropped = true});
   return taken;
-}
-
-void begin_to_keep(Spool& kept, const Core& core, const Answer& answer) {
-  if (core.comparer) kept.begin(core.spool_room, answer.bytes);
-}
-
-void offer_copy(const Core& core, proxy::Gate& gate, const Request& request, std::optional<std::string_view> body,
-                std::shared_ptr<const Instance> to, const Arrival& client, int primary_status, Spool& kept) {
-  if (!body || !core.mirror->has_room(request.bytes.size() + body->size())) {
-    kept.drop();
-    gate.mirrored(request.segment, {.dropped = true});
-    return;
-  }
-  auto framing = request.framing;
-  if (framing.kind == BodyKind::chunked) framing = {BodyKind::length, body->size()};
-  MirrorJob job{&gate, std::move(to), request.segment, std::string(request.head.method), {}, primary_status};
-  if (kept.begun()) {
-    job.target = request.head.target;
-    job.primary = kept.take(std::chrono::duration_cast<proxy::Micros>(Watch::Steady::now() - request.received_at));
-    job.safe = is_safe(request.head.method);
-  }
-  append_head_to_instance(job.bytes, core, request, framing, *job.to, client, true);
-  job.bytes.append(*body);
-  core.mirror->offer(std::move(job));
 }
 
 }  // namespace foreshadow::kinds::http

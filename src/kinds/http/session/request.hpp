@@ -63,6 +63,8 @@ struct Attempt {
   std::size_t bytes_sent = 0;
   // It says so itself, or was never sent it: the instance provably did nothing (RFC 9113, section 8.7).
   bool refused = false;
+  // More of the body was taken from the client than Request keeps: sent again, it would lack that.
+  bool spent = false;
   bool client_failed() const { return end == End::client_gone || end == End::client_bad || end == End::too_large; }
 };
 
@@ -80,6 +82,9 @@ std::optional<Words> words_for_last_hop(const RequestHead& head);
 Words words_for(const Attempt& attempt, bool safe);
 // For an instance that could not be connected to.
 Words words_for_no_connection(const Error& error);
+
+// A body of so many bytes, or more, is not taken.
+bool is_too_large(const Core& core, std::uint64_t body_bytes);
 
 // The framing that an instance gets. A chunked body that is here whole goes on with its length, unless it has trailers
 // to carry.
@@ -109,11 +114,5 @@ std::string new_cookie(const Core& core, const proxy::Gate& gate, const Arrival&
 
 // Is a copy to be made, as far as the request goes? Where it is not, for want of room, that is counted.
 bool may_mirror(const Core& core, proxy::Gate& gate, const Request& request, const proxy::Pass& pass);
-// Begins to keep an answer that is to be compared with the shadow's.
-void begin_to_keep(Spool& kept, const Core& core, const Answer& answer);
-// Offers a copy to the mirror, if all of its body was kept: `body`, or nothing where it was not. `kept`: the primary's
-// answer, all of it, or nothing begun.
-void offer_copy(const Core& core, proxy::Gate& gate, const Request& request, std::optional<std::string_view> body,
-                std::shared_ptr<const Instance> to, const Arrival& client, int primary_status, Spool& kept);
 
 }  // namespace foreshadow::kinds::http

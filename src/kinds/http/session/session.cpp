@@ -164,8 +164,7 @@ Parsed<void> Session::check(Request& request) {
   const auto framing = request_framing(head);
   if (!framing) return tl::make_unexpected(framing.error());
   request.framing = *framing;
-  const auto max = core_->options.max_body;
-  if (max != 0 && framing->length > max) return refused(413, "the body is longer than is allowed here");
+  if (is_too_large(*core_, framing->length)) return refused(413, "the body is longer than is allowed here");
   // A client that has begun with its body waits for nothing.
   request.expects =
       request.connection.expects_continue && head.minor >= 1 && !framing->empty() && client_.unread().empty();
@@ -175,12 +174,11 @@ Parsed<void> Session::check(Request& request) {
 
 awaitable<bool> Session::read_ahead(Request& request, BodyReader& body) {
   client_.watch().arm(core_->settings.idle_timeout);
-  const auto max = core_->options.max_body;
   while (request.body.size() < kReadAheadMax) {
     switch (co_await body.next()) {
       case BodyReader::State::data:
         request.body.append(body.data());
-        if (max != 0 && request.body.size() > max)
+        if (is_too_large(*core_, request.body.size()))
           co_return co_await refuse({413, "the body is longer than is allowed here"});
         break;
       case BodyReader::State::done:

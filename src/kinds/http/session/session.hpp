@@ -10,7 +10,7 @@
 
 #include "kinds/http/session/arrival.hpp"
 #include "kinds/http/session/body.hpp"
-#include "kinds/http/session/cover.hpp"
+#include "kinds/http/session/errand.hpp"
 #include "kinds/http/session/over_h2.hpp"
 #include "kinds/http/session/request.hpp"
 
@@ -43,24 +43,14 @@ class Session final : private InterimSink {
   // With leave from the gate after waiting for it; or the answer that there is none.
   awaitable<bool> go_in(Request& request, BodyReader& body, Result<proxy::Pass> pass);
   awaitable<bool> exchange(Request& request, BodyReader& body, proxy::Pass pass);
-  // A new pass for what may be sent again; it may have to wait. An error is the gate's.
-  awaitable<Result<proxy::Pass>> enter_again(const Request& request, proxy::Work work);
   awaitable<Attempt> attempt(Request& request, BodyReader& body, const Instance& target, Conn& upstream);
   // Streams what of the body was not read ahead. Nothing: all of it is sent, or the instance has begun to answer.
   awaitable<std::optional<End>> send_rest(Request& request, BodyReader& body, Conn& upstream);
   awaitable<bool> interim(const Answer& answer) override;
   // Passes the 101 on, and then whatever both sides say, to the end of the connection.
   awaitable<bool> switch_over(Request& request, proxy::Pass pass, std::unique_ptr<Conn> upstream);
-  struct Relayed {
-    bool whole = false;     // the client has all of it
-    bool broken = false;    // the instance did not send all of it
-    bool insured = false;   // the shadow sent the rest of it
-    bool late = false;      // which the instance did not in time
-    bool reusable = false;  // the instance's connection is fit for another request
-    bool keep = false;      // the client's connection is
-  };
   Millis upstream_timeout(const Request& request) const;
-  // Streams an answer, whose head was read, to the client, and into kept_ if that is begun.
+  // Streams an answer, whose head was read, to the client, and into its copy if that has begun.
   awaitable<Relayed> relay(const Request& request, Conn& upstream, const Answer& answer, const Framing& framing,
                            Cover& cover);
   // Streams the shadow's.
@@ -73,10 +63,6 @@ class Session final : private InterimSink {
   // the client's connection.
   Framing compose_head(const Request& request, const ResponseHead& head, const Framing& framing,
                        const Connection& connection, std::string_view received, bool& keep);
-  // So much of a streamed body for the mirror, if it has room; `total`: with all before. False: the body is too long.
-  bool keep_for_mirror(std::string_view data, std::size_t total);
-  // Offers a copy of the request to the mirror.
-  void mirror(const Request& request, std::shared_ptr<const Instance> to, int primary_status);
 
   // An answer of our own; false: the connection is closed behind it.
   awaitable<bool> answer(const Request* request, int status, std::string_view text, bool close,
@@ -92,10 +78,8 @@ class Session final : private InterimSink {
   Account account_;           // of the request that is being served
   Answer answer_;
   Framing answer_framing_;
-  std::string out_;    // reused for every head that we write
-  std::string spool_;  // what of a streamed body was kept for the mirror
-  bool spooling_ = false;
-  Spool kept_;                // the answer, while it goes to the client, to be compared with the shadow's
+  std::string out_;  // reused for every head that we write
+  Copy copy_;
   bool unread_body_ = false;  // the answer came before the body was read: the connection ends with it
 };
 

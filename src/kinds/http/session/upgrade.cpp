@@ -24,7 +24,6 @@ awaitable<bool> Session::switch_over(Request& request, proxy::Pass pass, std::un
   // It may last for days.
   request.body = {};
   out_ = {};
-  spool_ = {};
   bool in_order = false;
   {
     const auto held = std::move(pass);

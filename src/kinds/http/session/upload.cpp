@@ -16,7 +16,7 @@ using namespace asio::experimental::awaitable_operators;
 void Session::Upload::begin() {
   done_ = request_.whole;
   total_ = request_.body.size();
-  if (session_.spooling_) session_.spool_ = request_.body;
+  session_.copy_.begin_body(request_.body);
 }
 
 std::optional<End> Session::Upload::push(Call& call, bool& hungry) {
@@ -34,7 +34,8 @@ std::optional<End> Session::Upload::push(Call& call, bool& hungry) {
     }
     total_ += body_.data().size();
     session_.account_.bytes_in = total_;
-    if (!session_.keep_for_mirror(body_.data(), total_)) return End::too_large;
+    if (is_too_large(*session_.core_, total_)) return End::too_large;
+    session_.copy_.keep_body(*session_.core_, body_.data(), total_);
     call.offer(body_.data());
   }
   return std::nullopt;
@@ -77,7 +78,7 @@ awaitable<Attempt> Session::attempt_over_h2(Request& request, Upload& upload, co
   co_return co_await try_over_h2(*core_, request, target, arrival_, call, upload, out_, answer_, answer_framing_);
 }
 
-awaitable<Session::Relayed> Session::relay_over_h2(const Request& request, Upload& upload, Call& call) {
+awaitable<Relayed> Session::relay_over_h2(const Request& request, Upload& upload, Call& call) {
   const auto timeout = upstream_timeout(request);
   const auto& head = answer_.head;
   Relayed relayed;
@@ -103,7 +104,7 @@ awaitable<Session::Relayed> Session::relay_over_h2(const Request& request, Uploa
       const auto written = co_await client_.write({asio::buffer(out_), asio::buffer(data), asio::buffer(tail)});
       if (written.error) break;
       account_.bytes_out += data.size();
-      kept_.keep(data);
+      copy_.keep_answer(data);
       call.consume(data.size());
       out_.clear();
     }

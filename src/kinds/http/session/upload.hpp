@@ -14,6 +14,7 @@ class Session::Upload final : public Uploader {
   std::optional<End> push(h2client::Call& call, bool& hungry) override;
   awaitable<std::optional<End>> wait(h2client::Call& call, bool hungry, Watch::Steady::time_point deadline) override;
   awaitable<bool> invite() override;
+  bool spent() const override { return !request_.whole && (done_ || total_ > request_.body.size()); }
   // Carries the body on until more of the answer is here, or all, or the call is over. Ends: as wait().
   awaitable<std::optional<End>> more(h2client::Call& call, Millis timeout);
   awaitable<bool> interim(const Answer& answer) override { return session_.interim(answer); }

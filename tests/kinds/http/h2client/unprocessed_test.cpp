@@ -1,4 +1,6 @@
 // When a request may be sent again: where the instance provably did nothing with it, and nowhere else.
+#include <fmt/format.h>
+
 #include "kinds/http/h2client/service.hpp"
 
 namespace foreshadow::kinds::http::testing {
@@ -53,6 +55,67 @@ TEST_F(H2Unprocessed, ARefusedPostIsNotSentAThirdTime) {
   EXPECT_NE(answer->body.find("nothing was done"), std::string::npos) << answer->body;
   EXPECT_EQ(answer->field("retry-after"), "1");
   EXPECT_EQ(count_, 2);
+}
+
+// What was on its way beyond what is read ahead is in nobody's hands any more.
+struct RefusedMidway : H2Unprocessed {
+  std::atomic<bool> refused_ = false;
+  void refuse_midway() {
+    fail_first([this](H2Peer& peer, H2Request& request) {
+      const auto id = request.stream;
+      if (!peer.read_until([&] { return peer.request(id).body.size() >= 150'000; })) return false;
+      peer.reset(id, kRefusedStream);
+      refused_ = true;
+      return true;
+    });
+  }
+};
+
+TEST_F(RefusedMidway, AnUploadIsNotSentAgainWithAHole) {
+  refuse_midway();
+  auto c = connect();
+  const auto chunk = [](std::size_t bytes) { return fmt::format("{:x}\r\n{}\r\n", bytes, std::string(bytes, 'x')); };
+  ASSERT_TRUE(c.send("POST /orders HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(100'000)));
+  ASSERT_TRUE(eventually([&] { return count_ == 1; }));
+  ASSERT_TRUE(c.send(chunk(100'000)));
+  ASSERT_TRUE(eventually([&] { return refused_.load(); }));
+  c.send(chunk(1) + "0\r\n\r\n");
+  const auto answer = read_message(c);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status(), 503);
+  EXPECT_NE(answer->body.find("nothing was done"), std::string::npos) << answer->body.substr(0, 100);
+  EXPECT_EQ(count_, 1);
+}
+
+TEST_F(RefusedMidway, NorIsOneOfHttp2) {
+  refuse_midway();
+  auto c = client();
+  const auto stream = c->next_stream();
+  c->head(stream, post("/orders"), false);
+  ASSERT_TRUE(c->body(stream, std::string(100'000, 'x'), false));
+  ASSERT_TRUE(eventually([&] { return count_ == 1; }));
+  ASSERT_TRUE(c->body(stream, std::string(100'000, 'x'), false));
+  ASSERT_TRUE(eventually([&] { return refused_.load(); }));
+  c->body(stream, "x");
+  const auto answer = c->await(stream);
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_NE(answer.body.find("nothing was done"), std::string::npos) << answer.body.substr(0, 100);
+  EXPECT_EQ(count_, 1);
+}
+
+TEST_F(H2Unprocessed, AnUploadIsSentAgainAsLongAsAllOfItIsHere) {
+  fail_first([](H2Peer& peer, H2Request& request) { return peer.reset(request.stream, kRefusedStream); });
+  auto c = client();
+  const auto stream = c->next_stream();
+  const std::string begun(100'000, 'x');
+  c->head(stream, post("/orders"), false);
+  ASSERT_TRUE(c->body(stream, begun, false));
+  ASSERT_TRUE(eventually([&] { return count_ == 2; }));
+  ASSERT_TRUE(c->body(stream, "the rest"));
+  const auto answer = c->await(stream);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_TRUE(answer.body == "/orders " + begun + "the rest");
+  EXPECT_EQ(c->ask(post("/orders"), "another").body, "/orders another") << "its connection lives";
 }
 
 TEST_F(H2Unprocessed, ACancelledPostIsNot) {
