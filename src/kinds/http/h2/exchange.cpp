@@ -25,6 +25,8 @@ using namespace asio::experimental::awaitable_operators;
 namespace {
 // Chunks of an answer that came in one read and are handed on together.
 constexpr int kPiecesMax = 64;
+// What most heads fit into.
+constexpr std::size_t kHeadRoom = 1024;
 }  // namespace
 
 Exchange::Exchange(Link& link, Stream& stream, asio::steady_timer& changed, asio::cancellation_signal& cancel)
@@ -184,6 +186,7 @@ awaitable<Attempt> Exchange::attempt(const Instance& target, Conn& upstream) {
   const auto& core = link_.core;
   const auto framing = framing_to_instance(request_);
   out_.clear();
+  out_.reserve(kHeadRoom);
   append_head_to_instance(out_, core, request_, framing, target, link_.client, false);
   const auto tail = frame_read_ahead(out_, request_, framing);
   upstream.watch().arm(upstream_timeout());

@@ -310,9 +310,8 @@ void Mux::offer(Stream& stream, std::string_view bytes) {
 }
 
 bool Mux::keep(Stream& stream, std::size_t bytes_max) {
-  if (stream.closed_) return true;
-  if (stream.pending_ > bytes_max) return false;
   if (stream.pending_ == 0) return true;
+  if (stream.closed_ || stream.pending_ > bytes_max) return false;
   stream.own_.reserve(stream.pending_);
   for (auto i = stream.piece_; i < stream.pieces_.size(); ++i) stream.own_ += stream.pieces_[i];
   stream.pieces_.assign(1, stream.own_);

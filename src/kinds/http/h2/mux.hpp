@@ -109,8 +109,8 @@ class Mux {
   // A whole answer of the gateway's own.
   void answer_whole(Stream& stream, int status, const FieldList& fields, std::string body);
   void offer(Stream& stream, std::string_view bytes);
-  // Copies what is pending, if that is no more than `bytes_max`: from then on nobody has to keep what was offered. To be
-  // followed by nothing but finish() and release().
+  // Copies what is pending, if that is no more than `bytes_max`: from then on nobody has to keep what was offered, of which
+  // there is to be no more. False: it is more, or the stream is over.
   bool keep(Stream& stream, std::size_t bytes_max);
   // Nothing follows what was offered but these trailers.
   void finish(Stream& stream, std::string trailer_lines);
