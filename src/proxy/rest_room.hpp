@@ -34,10 +34,10 @@ class RestRoom : public std::enable_shared_from_this<RestRoom> {
   RestRoom& operator=(const RestRoom&) = delete;
 
   // Requires: nothing of what the client sent was read and not used. `until`: it is ended then, not later than those
-  // that come after it. False: the system has no room, and both arguments are as they were.
+  // that come after it. False: the room is closed or the system has none, and both arguments are as they were.
   bool take(boost::asio::ip::tcp::socket& client, SessionMark& mark, Steady::time_point until);
   std::size_t size() const { return size_; }
-  // Ends all of them, and whoever comes from now on.
+  // Ends all of them. Nobody is taken from then on: who comes keeps its connection.
   void close();
 
  private:
