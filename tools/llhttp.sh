@@ -21,13 +21,12 @@ need_llhttp() {
 }
 
 fetch_llhttp() {
-  set -e
-  make_venv llhttp "$LLHTTP"
+  make_venv llhttp "$LLHTTP" || return
   # Without isolation pip asks the archive for its name with what is installed, and fetches nothing more for that.
   "$LLHTTP/venv/bin/pip" --no-input --disable-pip-version-check download --require-hashes --no-deps --no-binary :all: \
-    --no-build-isolation -d "$LLHTTP" -r tools/llhttp/archive.txt
+    --no-build-isolation -d "$LLHTTP" -r tools/llhttp/archive.txt || return
   tar -xzf "$LLHTTP"/aiohttp-*.tar.gz -C "$LLHTTP" --strip-components 3 --wildcards \
-    '*/vendor/llhttp/test/request/*.md' '*/vendor/llhttp/test/response/*.md' '*/vendor/llhttp/LICENSE'
-  rm "$LLHTTP"/aiohttp-*.tar.gz
+    '*/vendor/llhttp/test/request/*.md' '*/vendor/llhttp/test/response/*.md' '*/vendor/llhttp/LICENSE' || return
+  rm "$LLHTTP"/aiohttp-*.tar.gz || return
   touch "$LLHTTP/complete"
 }
