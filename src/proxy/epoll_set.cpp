@@ -40,7 +40,7 @@ void EpollSet::close() {
   poll_.close(ignored);
 }
 
-std::span<const epoll_event> EpollSet::told(std::span<epoll_event> room) const {
+std::span<const epoll_event> EpollSet::told(std::span<epoll_event> room) {
   if (!is_open()) return {};
   const int n = epoll_wait(poll_.native_handle(), room.data(), static_cast<int>(room.size()), 0);
   return room.first(static_cast<std::size_t>(std::max(n, 0)));

@@ -52,7 +52,7 @@ class EpollSet {
 
  private:
   static constexpr std::size_t kBatch = 128;
-  std::span<const epoll_event> told(std::span<epoll_event> room) const;
+  std::span<const epoll_event> told(std::span<epoll_event> room);
 
   boost::asio::posix::stream_descriptor poll_;
   std::size_t size_ = 0;
