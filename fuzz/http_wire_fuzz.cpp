@@ -1,12 +1,11 @@
-// The HTTP/1.1 codec, on requests and answers. Besides not crashing: how bytes are cut on their way must not matter,
-// and what we write of a request that we took must be read back with the same method, target and body length, by a
-// parser as strict as ours.
+// The HTTP/1.1 codec, on the heads of requests and answers (http_chunked_fuzz.cpp has the bodies). Besides not
+// crashing: how bytes are cut on their way must not matter, and what we write of a request that we took must be read
+// back with the same method, target and body length, by a parser as strict as ours.
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <string>
 
-#include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/framing.hpp"
 #include "kinds/http/wire/match.hpp"
 #include "kinds/http/wire/rewrite.hpp"
@@ -37,36 +36,6 @@ std::optional<std::pair<std::size_t, std::size_t>> scan(std::string_view bytes, 
   }
 }
 
-struct Body {
-  bool done = false;
-  std::string payload;
-  std::string trailers;
-  friend bool operator==(const Body&, const Body&) = default;
-};
-
-Body dechunk(std::string_view bytes, std::size_t step) {
-  Body body;
-  ChunkedDecoder decoder;
-  while (!bytes.empty()) {
-    auto piece = bytes.substr(0, step);
-    bytes.remove_prefix(piece.size());
-    while (!piece.empty()) {
-      const auto got = decoder.step(piece);
-      require(got.consumed <= piece.size());
-      if (got.state == ChunkedDecoder::State::refused) return {};
-      body.payload += got.data;
-      if (got.state == ChunkedDecoder::State::done) {
-        body.done = true;
-        body.trailers = decoder.trailers();
-        return body;
-      }
-      require(got.consumed > 0);
-      piece.remove_prefix(got.consumed);
-    }
-  }
-  return {};
-}
-
 void request(std::string_view bytes) {
   const auto head_at = scan(bytes, bytes.size());
   require(head_at == scan(bytes, 1));
@@ -76,12 +45,6 @@ void request(std::string_view bytes) {
   if (!head) return;
   const auto framing = request_framing(*head);
   if (!framing) return;
-  if (framing->kind == BodyKind::chunked) {
-    const auto rest = bytes.substr(head_at->second);
-    const auto whole = dechunk(rest, rest.size());
-    require(whole == dechunk(rest, 1));
-    require(whole == dechunk(rest, 5));
-  }
   std::string out;
   append_request(out, *head, read_connection(head->fields),
                  {.framing = *framing, .client_address = "192.0.2.1", .fallback_host = "h"});

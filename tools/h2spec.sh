@@ -18,14 +18,13 @@ need_h2spec() {
 }
 
 build_h2spec() {
-  set -e
   local scratch=$ROOT/.cache/h2spec
-  mkdir -p "$scratch" "${H2SPEC%/*}"
+  mkdir -p "$scratch" "${H2SPEC%/*}" || return
   export GOPATH=$scratch/go GOCACHE=$scratch/cache GOFLAGS="-modcacherw -mod=readonly" GOTOOLCHAIN=local CGO_ENABLED=0
-  cd tools/h2spec
-  go build -p "$(jobs)" -trimpath -ldflags '-s -w' -o "$H2SPEC.new" github.com/summerwind/h2spec/cmd/h2spec
-  "$H2SPEC.new" --version
-  mv "$H2SPEC.new" "$H2SPEC"
-  cd "$ROOT"
+  cd tools/h2spec || return
+  go build -p "$(jobs)" -trimpath -ldflags '-s -w' -o "$H2SPEC.new" github.com/summerwind/h2spec/cmd/h2spec || return
+  "$H2SPEC.new" --version || return
+  mv "$H2SPEC.new" "$H2SPEC" || return
+  cd "$ROOT" || return
   rm -rf "$scratch"
 }

@@ -23,6 +23,7 @@ last_line() { tail -c 500 "$1" | tr '\r' '\n' | grep . | tail -n 1; }
 
 # step NAME COMMAND...: runs it with its output in build/log/NAME.log. Under two seconds it prints one line at the end;
 # after that the line shows the time so far and the log's last line. A failure shows the log's end and where the rest is.
+# Where its caller looks at how it ended (||, if), bash ignores set -e in COMMAND: a function says `|| return` itself.
 step() {
   local name=$1 log start shown=0 status=0 pid elapsed
   shift

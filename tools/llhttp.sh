@@ -1,5 +1,5 @@
 # llhttp, the parser of Node.js, and its tests, which tests/kinds/http/llhttp holds our codec against. Sourced by
-# ./dev test.
+# ./dev test, after tools/venv.sh.
 #
 # Both come from PyPI, once, each compared with the sum in tools/llhttp: llhttp compiled, in the package httptools; its
 # tests, in the source archive of aiohttp, of which nothing else is used. They are read where they lie, and no part of
@@ -21,17 +21,12 @@ need_llhttp() {
 }
 
 fetch_llhttp() {
-  set -e
-  rm -rf "$LLHTTP"
-  mkdir -p "$LLHTTP"
-  python3 -m venv "$LLHTTP/venv"
-  local pip=("$LLHTTP/venv/bin/pip" --no-input --disable-pip-version-check)
-  "${pip[@]}" install --require-hashes --no-deps --only-binary :all: -r tools/llhttp/requirements.txt
+  make_venv llhttp "$LLHTTP" || return
   # Without isolation pip asks the archive for its name with what is installed, and fetches nothing more for that.
-  "${pip[@]}" download --require-hashes --no-deps --no-binary :all: --no-build-isolation -d "$LLHTTP" \
-    -r tools/llhttp/archive.txt
+  "$LLHTTP/venv/bin/pip" --no-input --disable-pip-version-check download --require-hashes --no-deps --no-binary :all: \
+    --no-build-isolation -d "$LLHTTP" -r tools/llhttp/archive.txt || return
   tar -xzf "$LLHTTP"/aiohttp-*.tar.gz -C "$LLHTTP" --strip-components 3 --wildcards \
-    '*/vendor/llhttp/test/request/*.md' '*/vendor/llhttp/test/response/*.md' '*/vendor/llhttp/LICENSE'
-  rm "$LLHTTP"/aiohttp-*.tar.gz
+    '*/vendor/llhttp/test/request/*.md' '*/vendor/llhttp/test/response/*.md' '*/vendor/llhttp/LICENSE' || return
+  rm "$LLHTTP"/aiohttp-*.tar.gz || return
   touch "$LLHTTP/complete"
 }

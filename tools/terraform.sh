@@ -45,27 +45,26 @@ go_module() {
 json_field() { sed -n "s/^\\t\"$1\": \"\\(.*\\)\",\\?$/\\1/p"; }
 
 build_tofu() {
-  set -e
   local scratch=$ROOT/.cache/opentofu toolchain source
   if [[ $(uname -m) != x86_64 ]]; then
     echo "the pinned Go toolchain is for x86-64, this machine is $(uname -m)"
     return 1
   fi
-  rm -rf "$scratch"
-  mkdir -p "$scratch" "${TOFU%/*}"
+  rm -rf "$scratch" || return
+  mkdir -p "$scratch" "${TOFU%/*}" || return
   export GOPATH=$scratch/go GOCACHE=$scratch/cache GOFLAGS=-modcacherw GOTOOLCHAIN=local CGO_ENABLED=0
-  toolchain=$(go_module golang.org/toolchain "$GO_VERSION" "$GO_SUM")
+  toolchain=$(go_module golang.org/toolchain "$GO_VERSION" "$GO_SUM") || return
   # A module's files lose their execute bits on the way.
-  chmod +x "$toolchain"/bin/* "$toolchain"/pkg/tool/*/*
+  chmod +x "$toolchain"/bin/* "$toolchain"/pkg/tool/*/* || return
   export PATH=$toolchain/bin:$PATH
-  source=$(go_module github.com/opentofu/opentofu "$TOFU_VERSION" "$TOFU_SUM")
-  cp -r "$source" "$scratch/opentofu"
-  cd "$scratch/opentofu"
-  sed -i -E '/backend(Azure|Consul|Cos|GCS|Kubernetes|OSS|Pg|S3)\b/d' internal/backend/init/init.go
-  go build -p "$(jobs)" -trimpath -ldflags '-s -w' -o "$TOFU.new" ./cmd/tofu
-  "$TOFU.new" version
-  mv "$TOFU.new" "$TOFU"
-  cd "$ROOT"
+  source=$(go_module github.com/opentofu/opentofu "$TOFU_VERSION" "$TOFU_SUM") || return
+  cp -r "$source" "$scratch/opentofu" || return
+  cd "$scratch/opentofu" || return
+  sed -i -E '/backend(Azure|Consul|Cos|GCS|Kubernetes|OSS|Pg|S3)\b/d' internal/backend/init/init.go || return
+  go build -p "$(jobs)" -trimpath -ldflags '-s -w' -o "$TOFU.new" ./cmd/tofu || return
+  "$TOFU.new" version || return
+  mv "$TOFU.new" "$TOFU" || return
+  cd "$ROOT" || return
   # Sources and caches are gigabytes, and never needed again.
   rm -rf "$scratch"
 }

@@ -119,7 +119,7 @@ def access_log(name, bench):
     for row, without in zip(rows, rows_of(name, {peer.name: results[peer.name] for peer in bench.peers})):
         row.update(cpu_us_without=without["cpu_us_per_request"], rps_without=without["rps"],
                    log_us=summary.difference(row["cpu_us_per_request"], without["cpu_us_per_request"]))
-        row["failed"] += without["failed"]
+        summary.add_failures(row, without)
     return rows
 
 
@@ -174,7 +174,7 @@ def two_threads(name, bench):
     for row, single in zip(rows, rows_of(name, {label: results[f"{label}-one"] for label in peers})):
         row.update(cpu_us_one_thread=single["cpu_us_per_request"], rps_one_thread=single["rps"],
                    two_to_one=summary.ratio(row["cpu_us_per_request"], single["cpu_us_per_request"]))
-        row["failed"] += single["failed"]
+        summary.add_failures(row, single)
     return rows
 
 

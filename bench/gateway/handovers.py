@@ -132,8 +132,9 @@ def handovers(name, bench):
     finally:
         bench.stage.stop(running.process)
     ledger = check_ledgers(told.read_text(), [ledger.read_text() for ledger in ledgers])
+    summary.add_failures(fields, quiet)
     # A write that is lost or done twice is worse than one that failed, and must not look better.
-    fields["failed"] += quiet["failed"] + ledger["lost"] + ledger["doubled"] + ledger["done_although_refused"]
+    fields["failed"] += ledger["lost"] + ledger["doubled"] + ledger["done_although_refused"]
     return [{"case": name, "peer": peer.name, **fields, "handovers": moved[True], "released": moved[False],
              "p99_ms_without": quiet["p99_ms"], "added_p99_ms": load["p99_ms"] - quiet["p99_ms"], "longest_ms": load["max_ms"],
              "answered": load["answered"], "writes": ledger}]

@@ -2,6 +2,7 @@
 // thread, one epoll; load.cpp says what is closed and open, and what has failed.
 #pragma once
 
+#include <fmt/format.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -156,8 +157,8 @@ class Load {
     reopen(connection);
   }
 
-  void fail(Connection& connection, Place& place, const char* why, int status) {
-    tally_.failed(why);
+  void fail(Connection& connection, Place& place, std::string why, int status) {
+    tally_.failed(std::move(why));
     if (place.write != 0) writes_->note(place.write, status == 503 ? "refused" : "unknown");
     free(connection, place);
   }
@@ -273,11 +274,7 @@ class Load {
       free(connection, place);
       tally_.answered(Clock::now() < end_);
     } else {
-      fail(connection, place,
-           answer.status == 503 ? "status 503"
-           : answer.status == 0 ? "reset"
-                                : "status",
-           answer.status);
+      fail(connection, place, answer.status == 0 ? "reset" : fmt::format("status {}", answer.status), answer.status);
     }
     idle_.push_back(index(connection) * settings_.streams + answer.place);
     return good;

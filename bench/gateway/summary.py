@@ -1,5 +1,6 @@
 """From rounds to what is printed: medians, intervals, ratios, goals. Pure; tested in tests/bench."""
 
+import collections
 import math
 import statistics
 
@@ -26,7 +27,7 @@ def round_of(load, cpu):
     done = load["answered"] + load["failed"]
     total, user, system = (seconds * 1e6 / done if done else None for seconds in cpu)
     return {"cpu_us_per_request": total, "cpu_user_us": user, "cpu_system_us": system,
-            **{name: load[name] for name in ("rps", "p50_ms", "p99_ms", "p999_ms")}, "failed": load["failed"]}
+            **{name: load[name] for name in ("rps", "p50_ms", "p99_ms", "p999_ms", "failed", "failures")}}
 
 
 def median_of(rounds):
@@ -36,9 +37,22 @@ def median_of(rounds):
         values = [one[name] for one in rounds if one[name] is not None]
         if name == "failed":
             row[name] = sum(values)
+        elif name == "failures":
+            row[name] = added(*values)
         else:
             row[name] = statistics.median(values) if values else None
     return row
+
+
+def added(*failures):
+    """By kind, {kind: how many} of all of them."""
+    return dict(sum(map(collections.Counter, failures), collections.Counter()))
+
+
+def add_failures(row, load):
+    """What failed in `load`, too, failed in the row."""
+    row["failed"] += load["failed"]
+    row["failures"] = added(row["failures"], load["failures"])
 
 
 def ratio(ours, theirs):
@@ -113,6 +127,11 @@ def remarks(rows):
         lines += [f"{field}: {_compared_text(one)}" for field, one in row.get("compared", {}).items()]
         if "rate" in row and row["peer"] == "foreshadow":
             lines.append(f"{row['rate']} requests/s were due")
+        if row.get("failures"):
+            counts = sorted(row["failures"].items(), key=lambda one: -one[1])
+            # Those of a service that was killed are not failures, though their clients count them.
+            unknown = f", {row['writes']['unknown']} of these unknown writes" if "kills" in row else ""
+            lines.append(f"{row['peer']}, what failed: " + ", ".join(f"{count} {kind}" for kind, count in counts) + unknown)
         if "writes" in row:
             lines.append(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row["writes"].items()) + " writes"
                          + (f"; {row['released']} holds released again" if "released" in row else ""))
@@ -198,4 +217,5 @@ def report(rows, machine, versions, skipped):
     """The JSON: `cases` is what the contract names, the rest is what one wants to know months later."""
     return {"cases": [{"case": row["case"], "peer": row["peer"], **{name: row.get(name) for name in FIELDS},
                        **{name: value for name, value in row.items() if name not in FIELDS}} for row in rows],
+            "remarks": {case: remarks([row for row in rows if row["case"] == case]) for case in dict.fromkeys(row["case"] for row in rows)},
             "goals": goals(rows), "machine": machine, "versions": versions, "skipped": skipped}

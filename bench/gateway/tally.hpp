@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace foreshadow::bench {
@@ -20,9 +21,10 @@ class Tally {
     ++answered_;
     answered_in_time_ += in_time ? 1 : 0;
   }
-  void failed(const char* why) {
+  // `why` needs no escapes in JSON.
+  void failed(std::string why) {
     ++failed_;
-    ++failures_[why];
+    ++failures_[std::move(why)];
   }
   // Somebody else ended an idle connection, which fails nobody.
   void reconnected() { ++reconnects_; }

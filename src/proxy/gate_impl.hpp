@@ -179,8 +179,8 @@ class GateImpl final : public Gate {
   std::map<std::string, int> unmovable_;
   int sessions_ = 0;
   int in_flight_ = 0;
+  int writing_ = 0;         // of those in flight, what a hold waits for
   int release_window_ = 0;  // so much may be in flight while parked work goes
-  int writing_ = 0;  // of those in flight, what a hold waits for
   bool closed_ = false;
 };
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "proxy/epoll_set.hpp"
 #include "proxy/gate.hpp"
 
 namespace foreshadow::proxy {
@@ -34,10 +34,10 @@ class RestRoom : public std::enable_shared_from_this<RestRoom> {
   RestRoom& operator=(const RestRoom&) = delete;
 
   // Requires: nothing of what the client sent was read and not used. `until`: it is ended then, not later than those
-  // that come after it. False: the system has no room, and both arguments are as they were.
+  // that come after it. False: the room is closed or the system has none, and both arguments are as they were.
   bool take(boost::asio::ip::tcp::socket& client, SessionMark& mark, Steady::time_point until);
   std::size_t size() const { return size_; }
-  // Ends all of them, and whoever comes from now on.
+  // Ends all of them. Nobody is taken from then on: who comes keeps its connection.
   void close();
 
  private:
@@ -52,21 +52,19 @@ class RestRoom : public std::enable_shared_from_this<RestRoom> {
   };
   // The connection leaves its place; the descriptor is the caller's.
   Place leave(std::uint32_t at);
-  void listen();
-  void hear();
+  void hear(std::uint64_t at);
   void sweep();
 
   boost::asio::any_io_executor executor_;
   Wake wake_;
   std::function<void()> swept_;
-  boost::asio::posix::stream_descriptor poll_;
+  EpollSet set_;
   boost::asio::steady_timer sweeper_;
   std::vector<Place> places_;
   std::uint32_t free_ = kNone;
   std::uint32_t oldest_ = kNone;
   std::uint32_t newest_ = kNone;
   std::size_t size_ = 0;
-  bool listening_ = false;
   bool sweeping_ = false;
   bool closed_ = false;
 };

@@ -25,11 +25,11 @@ struct SegmentMatch {
 // How much of the work one instance has at a time, and when it gets none.
 struct InstanceLimits {
   int at_once_max = 0;         // 0: any number
+  int queued_max = 1000;       // wait for one instance to have room; more are refused
+  Millis queue_timeout{1000};  // and none for longer
   // Of what a hold has parked, so many begin at once at its end, and as many again every 10 ms; for each that ends
   // meanwhile, two more.
   int release_concurrency = 64;
-  int queued_max = 1000;       // wait for one instance to have room; more are refused
-  Millis queue_timeout{1000};  // and none for longer
   // The current side can only be spared connections that fail: nobody else may do its work. So it is left alone for
   // moments only, in which work is refused at once instead of piling up.
   CircuitSettings breaker{.consecutive = 5, .open = Millis{100}, .open_max = Millis{1000}};

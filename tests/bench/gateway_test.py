@@ -81,13 +81,13 @@ class Machine(unittest.TestCase):
 
 
 class Summary(unittest.TestCase):
-    LOAD = {"answered": 900, "failed": 100, "rps": 450.0, "p50_ms": 1.0, "p99_ms": 2.0, "p999_ms": 3.0, "max_ms": 4.0}
+    LOAD = {"answered": 900, "failed": 100, "failures": {"503": 99, "reset": 1}, "rps": 450.0, "p50_ms": 1.0, "p99_ms": 2.0, "p999_ms": 3.0, "max_ms": 4.0}
 
     def test_a_round(self):
         fields = summary.round_of(self.LOAD, (0.0104, 0.002, 0.008))
         self.assertAlmostEqual(fields["cpu_us_per_request"], 10.4)
         self.assertAlmostEqual(fields["cpu_user_us"], 2)
-        self.assertEqual((fields["rps"], fields["failed"]), (450.0, 100))
+        self.assertEqual((fields["rps"], fields["failed"], fields["failures"]), (450.0, 100, {"503": 99, "reset": 1}))
 
     def test_a_round_without_a_request_costs_nothing_that_could_be_said(self):
         fields = summary.round_of({**self.LOAD, "answered": 0, "failed": 0}, (1, 1, 1))
@@ -97,6 +97,17 @@ class Summary(unittest.TestCase):
         rounds = [one_round(rps=rps, failed=failed) for rps, failed in ((1, 0), (9, 1), (5, 0), (7, 0), (3, 2))]
         row = summary.median_of(rounds)
         self.assertEqual((row["rps"], row["failed"]), (5, 3))
+
+    def test_failures_are_told_by_kind(self):
+        kinds = ({}, {"closed": 2}, {"closed": 1, "status 502": 4})
+        made = summary.median_of([one_round(failed=sum(one.values()), failures=one) for one in kinds])
+        self.assertEqual((made["failed"], made["failures"]), (7, {"closed": 3, "status 502": 4}))
+        summary.add_failures(made, {"failed": 1, "failures": {"reset": 1}})
+        self.assertEqual(made["failed"], sum(made["failures"].values()))
+        made = {"case": "kills", "peer": "foreshadow", **made, "kills": 9, "writes": {"unknown": 3}}
+        self.assertEqual(summary.remarks([made])[0], "foreshadow, what failed: 4 status 502, 3 closed, 1 reset, 3 of these unknown writes")
+        self.assertNotIn("failed", summary.remarks([{**made, "failures": {}}])[0])
+        self.assertEqual(summary.report([made], {}, {}, {})["remarks"], {"kills": summary.remarks([made])})
 
     def test_medians_leave_out_what_is_not_known(self):
         rounds = [one_round(cpu_us_per_request=value) for value in (None, 4.0, 6.0)]

@@ -13,21 +13,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
-EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples/tcp"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "examples/demo"))
+
+from stage import wait_until  # noqa: E402
+
+EXAMPLE = ROOT / "examples/tcp"
 FORESHADOW = ""
 PATIENCE_S = 60
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {PATIENCE_S} s: {what}")
-        time.sleep(0.05)
-    return value
 
 
 def free_port():
@@ -66,7 +61,7 @@ class Example(unittest.TestCase):
         self.log = open(self.dir / "run.log", "wb")
         self.processes.append(subprocess.Popen([FORESHADOW, "run", "-c", "foreshadow.yaml"], cwd=self.dir, stdout=self.log,
                                                stderr=self.log))
-        wait_until(lambda: (s := self.status()) and s["controller"]["alive"] and s["gateways"], "the start")
+        wait_until(lambda: (s := self.status()) and s["controller"]["alive"] and s["gateways"], PATIENCE_S, "the start")
 
     def tearDown(self):
         for process in reversed(self.processes):
@@ -100,7 +95,7 @@ class Example(unittest.TestCase):
 
         asked = self.foreshadow("handover", "echo", "--yes")
         self.assertEqual(asked.returncode, 0, asked.stderr)
-        wait_until(lambda: self.phase() == "watching", "the handover")
+        wait_until(lambda: self.phase() == "watching", PATIENCE_S, "the handover")
         for client in pool:
             self.assertEqual(client.lines.read(), b"", "connections at rest end in order")
             client.close()
@@ -121,8 +116,7 @@ class Example(unittest.TestCase):
         busy.socket.sendall(b"half a li")
         asked = self.foreshadow("handover", "echo", "--yes")
         self.assertEqual(asked.returncode, 0, asked.stderr)
-        explained = wait_until(lambda: "still in flight" in self.foreshadow("events", "echo", "--all").stdout, "a refused hold")
-        self.assertTrue(explained)
+        wait_until(lambda: "still in flight" in self.foreshadow("events", "echo", "--all").stdout, PATIENCE_S, "a refused hold")
         self.assertEqual(busy.ask("ne"), "half a line", "nobody was cut")
         busy.close()
 

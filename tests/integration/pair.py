@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 
-from pair_world import Between, Clients, Failed, World, check, wait_until
+from pair_world import Between, Clients, World
+from parts import DemoError, Failed, RpcError, check, wait_until
 
 
 def no_second_writer(world):
@@ -243,7 +244,7 @@ def main():
         with World(binary) as world:
             try:
                 line = f"ok: {CASES[name](world)}"
-            except (Failed, OSError) as error:
+            except (DemoError, Failed, RpcError, OSError) as error:
                 bad += 1
                 logs = "\n".join(f"--- {n}\n{world.log(n, 25)}" for n in ("controller", "a", "b", "run"))
                 line = f"FAILED: {error}\n{logs}"

@@ -14,6 +14,8 @@ import tempfile
 import threading
 import time
 
+from parts import RpcError, check, rpc, wait_until
+
 BACKEND = pathlib.Path(__file__).resolve().parent / "pair_backend.py"
 
 CONFIG = """version: 1
@@ -40,25 +42,6 @@ resources:
 """
 
 
-class Failed(Exception):
-    """A promise was broken; the text says which, with its numbers."""
-
-
-def check(held, what):
-    if not held:
-        raise Failed(what)
-
-
-def wait_until(condition, seconds, what, every=0.02):
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        check(time.monotonic() < deadline, f"{what}: not within {seconds} s")
-        time.sleep(every)
-
-
 def read_line(connection):
     """One line of JSON as bytes, without its end; empty when the other side has closed."""
     text = b""
@@ -68,18 +51,6 @@ def read_line(connection):
             return b""
         text += chunk
     return text[:-1]
-
-
-def rpc(path, request, seconds=5):
-    """The value, or an OSError where nobody answers or the answer is no."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(seconds)
-        connection.connect(str(path))
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        answer = json.loads(read_line(connection) or b"{}")
-    if not answer.get("ok"):
-        raise OSError(f"{path}: {answer}")
-    return answer["value"]
 
 
 class World:
@@ -146,7 +117,7 @@ class World:
         return self.state / f"gateway-{gateway}.sock"
 
     def answers(self, gateway):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RpcError):
             return rpc(self.socket_of(gateway), {"verb": "ping"})["incarnation"]
         return None
 
@@ -154,7 +125,7 @@ class World:
         return rpc(self.socket_of(gateway), {"verb": "report", "resource": "shop"})
 
     def resource(self):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RpcError):
             return next(r for r in rpc(self.state / "controller.sock", {"verb": "status"})["resources"] if r["name"] == "shop")
         return None
 
@@ -169,7 +140,7 @@ class World:
 
     def at_epoch(self, epoch, gateways="ab"):
         def there():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RpcError):
                 return all(self.report(g)["epoch"] == epoch and self.report(g)["hold"] == "open" for g in gateways)
             return False
         return there

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <boost/asio.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -156,6 +158,37 @@ struct GatewayTest : ::testing::TestWithParam<int> {
     }
     return true;
   }
+};
+
+// Clients that ask again and again, each time over a new connection.
+class Asking {
+ public:
+  // `expected`: every answer.
+  Asking(std::uint16_t port, char expected) {
+    for (auto& client : clients_)
+      client = std::jthread([this, port, expected](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+          const Client one(port);
+          refused_ += !one.connected() || one.ask() != expected;
+          ++done_;
+        }
+      });
+  }
+  // Twenty more have an answer, or were refused one.
+  bool goes_on() const {
+    const int enough = done_ + 20;
+    return GatewayTest::until([&] { return done_ >= enough; });
+  }
+  void end() {
+    for (auto& client : clients_) client.request_stop();
+    for (auto& client : clients_) client.join();
+  }
+  int refused() const { return refused_; }
+  int done() const { return done_; }
+
+ private:
+  std::atomic<int> refused_ = 0, done_ = 0;
+  std::array<std::jthread, 4> clients_;
 };
 
 }  // namespace foreshadow::proxy::testing

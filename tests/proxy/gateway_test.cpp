@@ -297,20 +297,9 @@ struct TakeOverTest : GatewayTest {
 TEST_P(TakeOverTest, NobodyIsRefusedAndStateGoesAlong) {
   auto first = start();
   ASSERT_TRUE(apply(table(0, 1, 1.0)));
-  std::atomic<bool> stop = false;
-  std::atomic<int> refused = 0, done = 0;
-  std::vector<std::thread> clients;
-  for (int i = 0; i < 4; ++i)
-    clients.emplace_back([&] {
-      while (!stop) {
-        const Client client(port);
-        refused += !client.connected() || client.ask() != 'b';
-        ++done;
-      }
-    });
+  Asking clients(port, 'b');
   for (int i = 0; i < 5; ++i) {
-    const int before = done;
-    ASSERT_TRUE(until([&] { return done >= before + 20; }));
+    ASSERT_TRUE(clients.goes_on());
     auto second = take_over();
     ASSERT_TRUE(second);
     EXPECT_EQ(call({{"verb", "ping"}})->get<GatewayAck>().incarnation, second->incarnation());
@@ -318,11 +307,9 @@ TEST_P(TakeOverTest, NobodyIsRefusedAndStateGoesAlong) {
     first->wait({});
     first = std::move(second);
   }
-  const int before = done;
-  EXPECT_TRUE(until([&] { return done >= before + 20; }));
-  stop = true;
-  for (auto& client : clients) client.join();
-  EXPECT_EQ(refused, 0) << "of " << done;
+  EXPECT_TRUE(clients.goes_on());
+  clients.end();
+  EXPECT_EQ(clients.refused(), 0) << "of " << clients.done();
 }
 
 TEST_P(TakeOverTest, AHoldWaitsForWhatTheOldProcessStillDoes) {

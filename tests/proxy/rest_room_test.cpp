@@ -124,6 +124,21 @@ TEST_F(Rest, ClosingEndsAllAndTakesNobodyAfter) {
   EXPECT_TRUE(woken.empty());
 }
 
+TEST_F(Rest, WhoIsWokenMayCloseTheRoomBeforeTheNextOne) {
+  room = std::make_shared<RestRoom>(context.get_executor(), [this](tcp::socket client) {
+    woken.push_back(std::move(client));
+    room->close();
+  });
+  auto first = rest(), second = rest();
+  for (auto* client : {&first, &second}) asio::write(*client, asio::buffer("x", 1));
+  ASSERT_TRUE(until([&] { return !woken.empty(); }));
+  EXPECT_EQ(woken.size(), 1U);
+  EXPECT_EQ(room->size(), 0U);
+  context.restart();
+  context.poll();
+  EXPECT_EQ(woken.size(), 1U);
+}
+
 TEST_F(Rest, WhereTheSystemHasNoRoomAConnectionStaysWithItsSession) {
   auto [client, served] = connection();
   // UBSan opens a pipe to look at a vtable that it has not seen: the one that the warning needs it sees here.

@@ -248,20 +248,9 @@ TEST_P(ThreadsTest, ShutdownLetsTheWorkOfAllFinish) {
 TEST_P(ThreadsTest, AnotherNumberOfThreadsTakesOver) {
   auto gateway = start();
   ASSERT_TRUE(apply(table(0, 1, 1.0)));
-  std::atomic<bool> stop = false;
-  std::atomic<int> refused = 0, done = 0;
-  std::vector<std::thread> clients;
-  for (int i = 0; i < 4; ++i)
-    clients.emplace_back([&] {
-      while (!stop) {
-        const Client client(port);
-        refused += !client.connected() || client.ask() != 'b';
-        ++done;
-      }
-    });
+  Asking clients(port, 'b');
   for (const int threads : {1, GetParam() + 1, 1, GetParam()}) {
-    const int before = done;
-    ASSERT_TRUE(until([&] { return done >= before + 20; }));
+    ASSERT_TRUE(clients.goes_on());
     auto next = settings();
     next.take_over = true;
     next.threads = threads;
@@ -270,11 +259,9 @@ TEST_P(ThreadsTest, AnotherNumberOfThreadsTakesOver) {
     gateway->wait({});
     gateway = std::move(*successor);
   }
-  const int before = done;
-  EXPECT_TRUE(until([&] { return done >= before + 20; }));
-  stop = true;
-  for (auto& client : clients) client.join();
-  EXPECT_EQ(refused, 0) << "of " << done;
+  EXPECT_TRUE(clients.goes_on());
+  clients.end();
+  EXPECT_EQ(clients.refused(), 0) << "of " << clients.done();
   const auto held = hold(1);
   EXPECT_TRUE(held) << held.error().what;
 }

@@ -18,12 +18,11 @@ source tools/terraform.sh
 attempt terraform need_terraform
 source tools/h2spec.sh
 [[ -n ${FORESHADOW_H2SPEC:-} ]] || attempt h2spec need_h2spec
+source tools/venv.sh
 source tools/llhttp.sh
 [[ -n ${FORESHADOW_LLHTTP:-} ]] || attempt llhttp need_llhttp
-source tools/grpc.sh
-[[ -n ${FORESHADOW_GRPC:-} ]] || attempt grpc need_grpc
-source tools/websockets.sh
-[[ -n ${FORESHADOW_WEBSOCKETS:-} ]] || attempt websockets need_websockets
+attempt grpc need_venv grpc FORESHADOW_GRPC
+attempt websockets need_venv websockets FORESHADOW_WEBSOCKETS
 
 attempt build-dev build dev -k 0
 [[ -z $filter ]] && attempt build-release build release -k 0 foreshadow examples/all

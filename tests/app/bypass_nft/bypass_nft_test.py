@@ -13,7 +13,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "examples/demo"))
+
+from stage import wait_until  # noqa: E402
 
 SKIPPED = 77
 PATIENCE_S = 30
@@ -45,13 +48,6 @@ def skip(why):
 
 def run(*words):
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.01)
 
 
 class Host:
@@ -129,7 +125,7 @@ class Gateway:
         self.binary = binary
         self.process = subprocess.Popen([binary, "gateway", "-c", self.config, "--name", "edge"])
         self.socket = directory / "state/gateway-edge.sock"
-        wait_until(self.socket.exists, "the gateway")
+        wait_until(self.socket.exists, PATIENCE_S, "the gateway")
 
     def plan(self):
         return json.loads(run(self.binary, "bypass", "the-shop", "--show", "-o", "json", "-c", self.config))
@@ -157,7 +153,7 @@ def play(binary, listen, instance, service_host, ways):
         try:
             there = []
             for host, address in ways:
-                wait_until(lambda: not refused(host, address), "the gateway accepts")
+                wait_until(lambda: not refused(host, address), PATIENCE_S, "the gateway accepts")
                 there.append(host.connect(address))
                 assert ask(there[-1]) == "through the gateway"
             plan = gateway.plan()

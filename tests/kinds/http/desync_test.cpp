@@ -11,11 +11,6 @@ using namespace testing;
 
 struct Desync : Rig {
   Witness witness{a};
-  ~Desync() override {
-    // The witness goes before the service that it serves for.
-    gateway.reset();
-    a.kill();
-  }
   // Cuts the connections to the service, so that nothing can come any more, and says what did come since.
   std::string received_to_the_end() {
     gateway.reset();

@@ -1,19 +1,15 @@
-#include <chrono>
-#include <random>
-
 #include "kinds/http/rig.hpp"
 
 namespace foreshadow::kinds::http {
 namespace {
 
 using namespace testing;
-using Steady = std::chrono::steady_clock;
 
 struct Mirroring : Rig {
   // Requests on one connection; fails the test on the first that is not answered well.
-  void browse(int n) {
+  void browse(std::uint64_t n) {
     auto client = connect();
-    for (int i = 0; i < n; ++i) {
+    for (std::uint64_t i = 0; i < n; ++i) {
       ASSERT_TRUE(client.send("GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: shop\r\n\r\n"));
       const auto answer = read_message(client);
       ASSERT_TRUE(answer) << i;
@@ -129,21 +125,20 @@ TEST_F(Mirroring, CopiesOfWritesAreCappedAndThoseOfReadsAreNot) {
 
 // The promise: nothing that a shadow does is felt by the primary's clients, nor grows without bound.
 struct BadShadow : Mirroring {
+  static constexpr std::uint64_t kRequests = 2000;
+  // A shadow that stalls goes on when all of them have their answers.
   void suffer(Backend::Handler handler) {
     b.handle(std::move(handler));
-    listener().options["mirror_timeout"] = "100ms";
+    // Whoever waited for it would wait longer than a client of these tests does.
+    listener().options["mirror_timeout"] = "10m";
     start();
     apply(split(0, 1.0));
-    const auto started = Steady::now();
-    constexpr int n = 2000;
-    browse(n);
-    // Each request alone would have waited longer than that for a shadow in its way.
-    EXPECT_LT(Steady::now() - started, std::chrono::seconds{15});
+    browse(kRequests);
     // The last is counted just after its client has the answer.
-    ASSERT_TRUE(eventually([&] { return segment("browse").current.requests == static_cast<std::uint64_t>(n); }));
+    ASSERT_TRUE(eventually([&] { return segment("browse").current.requests == kRequests; }));
     EXPECT_EQ(segment("browse").current.errors, 0u);
-    ASSERT_TRUE(
-        eventually([&] { return mirror_stats().sent + mirror_stats().dropped == static_cast<std::uint64_t>(n); }));
+    b.release();
+    ASSERT_TRUE(eventually([&] { return mirror_stats().sent + mirror_stats().dropped == kRequests; }, kVeryPatient));
   }
 };
 
@@ -153,10 +148,10 @@ TEST_F(BadShadow, Stalled) {
     return Backend::Reply{"", true};
   });
   const auto stats = mirror_stats();
-  EXPECT_GT(stats.dropped, 100u) << "the queue is bounded";
-  EXPECT_GT(stats.errors, 0u);
+  EXPECT_GT(stats.dropped, kRequests / 2) << "the queue is bounded";
+  EXPECT_GT(stats.sent, 0u);
+  EXPECT_EQ(stats.errors, stats.sent);
   EXPECT_LE(b.connections(), stats.sent);
-  b.release();
 }
 
 TEST_F(BadShadow, Dead) {
@@ -185,7 +180,6 @@ TEST_F(BadShadow, SlowByTheByte) {
     return Backend::Reply{"", true};
   });
   EXPECT_EQ(mirror_stats().errors, mirror_stats().sent);
-  b.release();
 }
 
 TEST_F(Mirroring, AnEndlessAnswerIsCutOff) {

@@ -35,6 +35,12 @@ Rig::Rig() {
   settings.listeners.push_back(l);
 }
 
+void Rig::TearDown() {
+  gateway.reset();
+  a.end();
+  b.end();
+}
+
 void Rig::start() {
   const auto kind = make_http_kind();
   auto made = proxy::Gateway::start(settings, [&](const proxy::ListenerSettings& l, boost::asio::any_io_executor e) {

@@ -19,6 +19,8 @@ namespace foreshadow::kinds::http::testing {
 using foreshadow::testing::eventually;
 
 inline constexpr Millis kPatient{20'000};
+// With what has the lowest priority, and on a machine that is busy otherwise takes its time.
+inline constexpr Millis kVeryPatient{120'000};
 
 struct Rig : ::testing::Test {
   foreshadow::testing::TempDir dir;
@@ -30,7 +32,8 @@ struct Rig : ::testing::Test {
   std::uint64_t version = 0;
 
   Rig();
-  ~Rig() override { gateway.reset(); }
+  // The services' threads use what fixtures add to this: they end before any of that goes.
+  void TearDown() override;
   proxy::ListenerSettings& listener() { return settings.listeners.front(); }
   void start();
 

@@ -40,11 +40,6 @@ struct Smuggling : Rig {
   std::size_t taken = 0;
   std::size_t refused = 0;
 
-  ~Smuggling() override {
-    gateway.reset();
-    a.kill();
-  }
-
   // Sends it and holds what the witness saw against the answers. `body`: of the request, if it is taken with one.
   // `follows`: what is hidden may be taken, as a request of its own.
   void judge(const std::string& request, const std::string& body, bool follows = false) {

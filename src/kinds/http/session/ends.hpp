@@ -4,13 +4,13 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "kinds/http/session/edges.hpp"
+#include "proxy/epoll_set.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -31,13 +31,11 @@ class Ends : public std::enable_shared_from_this<Ends> {
     // What comes late, of a descriptor that another process still holds, must not be taken for the next one's.
     std::uint32_t round = 0;
   };
-  void listen();
-  void hear();
+  void hear(std::uint64_t told);
 
-  boost::asio::posix::stream_descriptor poll_;
+  proxy::EpollSet set_;
   std::vector<Place> places_;
   std::vector<std::uint32_t> free_;
-  bool listening_ = false;
 };
 
 }  // namespace foreshadow::kinds::http

@@ -3,15 +3,17 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "kinds/http/wire/head.hpp"
 
 namespace foreshadow::kinds::http {
 
-// Nothing: no bound, or one that is not a number and so passes as it is. One that is too large for us is lowered.
-std::optional<std::uint32_t> max_forwards(const RequestHead& head);
+// In lower case.
+inline constexpr std::string_view kMaxForwards = "max-forwards";
 
-// Is `field` the one that a forwarded request carries lowered by one?
-bool is_max_forwards(const RequestHead& head, const Field& field);
+// What the field says; a forwarded request carries it lowered by one. Nothing: no bound, or one that is not a number
+// and so passes as it is. One that is too large for us is lowered.
+std::optional<std::uint32_t> max_forwards(const RequestHead& head);
 
 }  // namespace foreshadow::kinds::http

@@ -172,7 +172,7 @@ void append_request(std::string& out, const RequestHead& head, const Connection&
     if (rewrite.identity && rewrite.identity->drops(field.name)) continue;
     if (rewrite.mirror && (equals_lower(field.name, "idempotency-key") || equals_lower(field.name, rewrite.key_name)))
       append_own_key(out, field);
-    else if (hops && is_max_forwards(head, field))
+    else if (hops && equals_lower(field.name, kMaxForwards))
       append_field(out, field.name, std::to_string(std::max(*hops, 1U) - 1));
     else
       append_field(out, field.name, field.value);

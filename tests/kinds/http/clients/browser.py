@@ -2,6 +2,7 @@
 """A browser, headless Chromium, through the gateway over HTTP/2: a page with what belongs to it, hundreds of fetches with handovers
 under them, uploads, and a WebSocket that is asked to go. Run by `./dev clients`. Usage: browser.py BINARY [SCREENSHOT]"""
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -10,8 +11,8 @@ import sys
 import tempfile
 import time
 
-from with_websockets import Echo
-from world import BIG, Site, wait_until
+from with_websockets import started_pair
+from world import BIG, Site, wait_until, while_runs
 
 PATIENCE_S = 120
 FETCHES = 400
@@ -105,15 +106,19 @@ def visit(browser, site, directory):
     log = (directory / "browser.log").open("w")
     process = subprocess.Popen(argv_of(browser, directory, site.certificate.pin, "--remote-debugging-port=0",
                                        site.gateway.url("secure", "/page")), stdout=log, stderr=log)
+
+    def wait_for(condition, what):
+        wait_until(while_runs(process, condition), PATIENCE_S, what, every=0.005)
+
     try:
-        wait_until(lambda: site.served("secure") > 5, "the page's own requests", process)
+        wait_for(lambda: site.served("secure") > 5, "the page's own requests")
         for _ in range(HANDOVERS):
             enough = site.served("secure") + FETCHES // (HANDOVERS + 2)
-            wait_until(lambda: site.served("secure") >= enough, "fetches between handovers", process)
+            wait_for(lambda: site.served("secure") >= enough, "fetches between handovers")
             site.gateway.hand_over("secure")
-        wait_until(lambda: any("fetched" in told for told in told_by(site)), "all fetches", process)
+        wait_for(lambda: any("fetched" in told for told in told_by(site)), "all fetches")
         site.gateway.hand_over("secure-live")
-        wait_until(lambda: any("socket" in told for told in told_by(site)), "the WebSocket's end", process)
+        wait_for(lambda: any("socket" in told for told in told_by(site)), "the WebSocket's end")
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
@@ -141,31 +146,23 @@ def pages(live, big):
 
 def main(binary, screenshot=None):
     browser = find_browser()
-    with tempfile.TemporaryDirectory(prefix="fs-browser-") as name:
+    with tempfile.TemporaryDirectory(prefix="fs-browser-") as name, contextlib.ExitStack() as ends:
         directory = pathlib.Path(name)
-        started = []
-        try:
-            echoes = [Echo(f"live-{side}") for side in "ab"]
-            started += echoes
-            contents = {}
-            site = Site(pathlib.Path(binary).resolve(), directory, contents,
-                        {"secure-live": tuple((echo.name, echo.address) for echo in echoes)})
-            started.append(site)
-            contents.update(pages(site.gateway.url("secure-live", "/talk").replace("https", "wss"), len(BIG)))
-            began = time.monotonic()
-            told = visit(browser, site, directory)
-            check(told, site)
-            print(f"passed  {pathlib.Path(browser).name}: {FETCHES} fetches over {told['entries'][0]['protocol']}, {HANDOVERS} handovers, 0 failed, "
-                  f"each side's share {told['servers']}; its WebSocket was asked to go with {told['socket']['code']}  "
-                  f"{time.monotonic() - began:.1f} s")
-            if screenshot:
-                subprocess.run(argv_of(browser, directory, site.certificate.pin, f"--screenshot={pathlib.Path(screenshot).absolute()}",
-                                       "--window-size=600,300", "--virtual-time-budget=10000", site.gateway.url("secure", "/page")),
-                               check=True, capture_output=True, timeout=PATIENCE_S)
-                print(f"screenshot  {screenshot}")
-        finally:
-            for one in reversed(started):
-                one.end()
+        contents = {}
+        site = Site(pathlib.Path(binary).resolve(), directory, contents, {"secure-live": started_pair("live", ends)})
+        ends.callback(site.end)
+        contents.update(pages(site.gateway.url("secure-live", "/talk").replace("https", "wss"), len(BIG)))
+        began = time.monotonic()
+        told = visit(browser, site, directory)
+        check(told, site)
+        print(f"passed  {pathlib.Path(browser).name}: {FETCHES} fetches over {told['entries'][0]['protocol']}, {HANDOVERS} handovers, 0 failed, "
+              f"each side's share {told['servers']}; its WebSocket was asked to go with {told['socket']['code']}  "
+              f"{time.monotonic() - began:.1f} s")
+        if screenshot:
+            subprocess.run(argv_of(browser, directory, site.certificate.pin, f"--screenshot={pathlib.Path(screenshot).absolute()}",
+                                   "--window-size=600,300", "--virtual-time-budget=10000", site.gateway.url("secure", "/page")),
+                           check=True, capture_output=True, timeout=PATIENCE_S)
+            print(f"screenshot  {screenshot}")
 
 
 if __name__ == "__main__":

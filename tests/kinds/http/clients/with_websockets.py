@@ -1,24 +1,14 @@
 """The package `websockets` on both sides of the gateway."""
 
 import json
-import os
 import pathlib
 import subprocess
-import sys
+
+from world import interpreter
 
 HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE_S = 60
 MOVES = 4
-
-
-def interpreter():
-    """The Python that has the package, which `./dev test` fetches: FORESHADOW_WEBSOCKETS, or what is in this checkout."""
-    given = os.environ.get("FORESHADOW_WEBSOCKETS")
-    home = pathlib.Path(given) if given else HERE.parents[3] / ".cache/tools/websockets"
-    python = home / "venv/bin/python"
-    if not python.exists():
-        sys.exit(f"no {python}: `./dev test` fetches it, or FORESHADOW_WEBSOCKETS names a directory that has it")
-    return python
 
 
 class Echo:
@@ -26,7 +16,8 @@ class Echo:
 
     def __init__(self, name):
         self.name = name
-        self.process = subprocess.Popen([interpreter(), "-B", HERE / "websocket.py", "serve", name], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([interpreter("websockets"), "-B", HERE / "websocket.py", "serve", name],
+                                        stdout=subprocess.PIPE, text=True)
         port = self.process.stdout.readline().strip()
         assert port, f"the WebSocket service {name} did not start"
         self.address = f"127.0.0.1:{port}"
@@ -36,11 +27,21 @@ class Echo:
         self.process.wait()
 
 
+def started_pair(resource, ends):
+    """Both sides of a resource, as world.Gateway wants them; `ends` ends them."""
+    pair = []
+    for side in "ab":
+        echo = Echo(f"{resource}-{side}")
+        ends.callback(echo.end)
+        pair.append((echo.name, echo.address))
+    return tuple(pair)
+
+
 class _Client:
     def __init__(self, site, name, case):
         url = site.gateway.url(name, "/talk").replace("http", "ws", 1)
-        self.process = subprocess.Popen([interpreter(), "-B", HERE / "websocket.py", case, url, str(site.certificate.authority)],
-                                        stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([interpreter("websockets"), "-B", HERE / "websocket.py", case, url,
+                                         str(site.certificate.authority)], stdout=subprocess.PIPE, text=True)
 
     def wait_ready(self):
         assert self.process.stdout.readline() == "ready\n"

@@ -2,26 +2,25 @@
 and under TLS, and handovers between the two while somebody works."""
 
 import base64
+import contextlib
 import hashlib
 import http.server
-import json
 import pathlib
-import socket
 import subprocess
 import sys
 import threading
-import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "vtc"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from run import free_address, listens  # noqa: E402
+import shipped  # noqa: E402
+from shipped import PATIENCE_S, free_address, instance, interpreter, play, wait_until, while_runs  # noqa: E402
 
-PATIENCE_S = 30
+__all__ = ["BIG", "Site", "interpreter", "play", "wait_until", "while_runs"]
+
 # Requests between two handovers, so that each side does some of the work; and so many handovers are enough.
 WORK_BETWEEN = 20
 HANDOVERS_MAX = 12
 BIG = b"".join(hashlib.sha256(b"%d" % i).digest() for i in range(100_000))
-POLICY = {"lease": 20_000, "budget": 20_000, "park_max": 20_000, "attempts_max": 1, "retry_after": 1000}
 RESOURCE = """\
   - name: {name}
     kind: http
@@ -31,14 +30,6 @@ RESOURCE = """\
     segments: [{{name: all}}]
 """
 TLS = "    listener: {{tls: {{certificates: [{{certificate_file: {dir}/site.pem, key_file: {dir}/site.key}}]}}}}\n"
-
-
-def wait_until(condition, what, process=None):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > deadline or (process and process.poll() is not None):
-            raise AssertionError(f"not in time: {what}")
-        time.sleep(0.005)
 
 
 def openssl(*words, **more):
@@ -138,55 +129,29 @@ class Service(http.server.ThreadingHTTPServer):
         """Who hangs up is no news."""
 
 
-class Gateway:
+class Gateway(shipped.Gateway):
     """Resources of `sides`: {name: ((id, address), (id, address)), the primary first}; TLS for those whose name says so."""
 
     def __init__(self, binary, directory, sides):
         self.dir = directory
         self.sides = {name: list(pair) for name, pair in sides.items()}
-        self.epochs = dict.fromkeys(sides, 0)
         self.addresses = {name: free_address() for name in sides}
-        self.socket = directory / "state/gateway-edge.sock"
-        text = f"version: 1\nstate_dir: {directory}/state\nlog_level: warn\ngateways: [{{name: edge}}]\nresources:\n"
+        text = ""
         for name, ((primary, address), _) in sides.items():
             text += RESOURCE.format(name=name, address=self.addresses[name], primary=primary, primary_address=address)
             if name.startswith("secure"):
                 text += TLS.format(dir=directory)
-        config = directory / "foreshadow.yaml"
-        config.write_text(text)
-        self.process = subprocess.Popen([binary, "gateway", "-c", config, "--name", "edge"])
-        wait_until(lambda: self.socket.exists() and all(map(listens, self.addresses.values())), "the gateway", self.process)
+        super().__init__(binary, directory, text, self.addresses.values())
 
     def url(self, name, path=""):
         scheme = "https" if name.startswith("secure") else "http"
         return f"{scheme}://localhost:{self.addresses[name].split(':')[1]}{path}"
 
-    def call(self, verb, **fields):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(PATIENCE_S)
-            connection.connect(str(self.socket))
-            connection.sendall(json.dumps({"verb": verb, **fields}).encode() + b"\n")
-            answer = json.loads(connection.makefile().readline())
-        assert answer.get("ok"), answer
-        return answer["value"]
-
-    def hand_over(self, name):
-        """What a controller does, without the seal."""
-        self.sides[name].reverse()
-        self.epochs[name] += 1
-        new, address = self.sides[name][0]
-        host, port = address.split(":")
-        self.call("hold", resource=name, term=1, next_epoch=self.epochs[name], policy=POLICY)
-        self.call("apply", table={
-            "resource": name, "epoch": self.epochs[name], "version": 1, "term": 1, "other": None,
-            "current": {"id": new, "endpoint": {"host": host, "port": int(port)}, "data_dir": "", "pid_file": "", "failure_domains": [],
-                        "attributes": {}},
-            "routes": [{"segment": "all", "other_weight": 0.0, "mirror": 0.0}]})
-
-    def end(self):
-        self.process.terminate()
-        status = self.process.wait(PATIENCE_S)
-        assert status == 0, f"the gateway ended with {status}"
+    def hand_over(self, resource):
+        """To the side that did not serve."""
+        self.sides[resource].reverse()
+        new, address = self.sides[resource][0]
+        super().hand_over(resource, instance(new, int(address.split(":")[1])))
 
 
 class Site:
@@ -213,7 +178,8 @@ class Site:
         try:
             while process.poll() is None:
                 enough = self.served(name) + WORK_BETWEEN
-                wait_until(lambda: process.poll() is not None or self.served(name) >= enough, f"{argv[0]} works")
+                wait_until(lambda: process.poll() is not None or self.served(name) >= enough, PATIENCE_S, f"{argv[0]} works",
+                           every=0.005)
                 if process.poll() is None and handovers < HANDOVERS_MAX:
                     self.gateway.hand_over(name)
                     handovers += 1
@@ -228,8 +194,9 @@ class Site:
         return said[0], handovers
 
     def end(self):
-        self.gateway.end()
-        for pair in self.services.values():
-            for service in pair:
-                service.shutdown()
-                service.server_close()
+        with contextlib.ExitStack() as ends:
+            for pair in self.services.values():
+                for service in pair:
+                    ends.callback(service.server_close)
+                    ends.callback(service.shutdown)
+            self.gateway.end()

@@ -74,11 +74,6 @@ class H2Peer {
 // A gateway that speaks HTTP/2 to its instances.
 struct H2Upstream : Rig {
   H2Upstream() { listener().options["upstream_http"] = "h2"; }
-  ~H2Upstream() override {
-    gateway.reset();
-    a.end();
-    b.end();
-  }
   // Each request is answered by its own thread's turn; what came is kept.
   using Handler = std::function<void(H2Peer& peer, H2Request& request)>;
   void serve(Backend& backend, Handler handler, H2Peer::Settings settings = {});
