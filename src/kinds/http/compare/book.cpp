@@ -96,6 +96,7 @@ void DifferenceBook::skip(std::size_t at, Skipped why) {
 
 json DifferenceBook::to_json(const Segment& s, std::size_t& fields_left) const {
   std::vector<const std::pair<const std::string, Field>*> most;
+  most.reserve(s.fields.size());
   for (const auto& known : s.fields) most.push_back(&known);
   std::ranges::sort(most, {},
                     [](const auto* f) { return std::tuple(~f->second.differed, std::string_view(f->first)); });

@@ -256,7 +256,7 @@ bool Mux::done() const {
   return broken_ || (!nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_));
 }
 
-bool Mux::pressed() const { return held_ >= settings_.connection_window / 4 * 3; }
+bool Mux::pressed() const { return held_ >= std::size_t{settings_.connection_window} / 4 * 3; }
 
 void Mux::submit_head(Stream& stream, int status, const FieldList& list, bool body) {
   const auto code = fmt::format_int(status);

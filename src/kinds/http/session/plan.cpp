@@ -49,6 +49,7 @@ Result<std::shared_ptr<Comparer>> make_comparer(const asio::any_io_executor& exe
   settings.compare.secrets = Secrets(options.compare_redact);
   for (const auto& field : options.compare_ignore) FS_CHECK(settings.compare.ignored.add(field));
   std::vector<SegmentId> names;
+  names.reserve(segments.size());
   for (const auto& segment : segments) names.push_back(segment.id);
   return std::make_shared<Comparer>(executor, std::move(settings), names, std::move(standing));
 }
@@ -57,6 +58,7 @@ Result<std::shared_ptr<Comparer>> make_comparer(const asio::any_io_executor& exe
 std::shared_ptr<Standing> make_standing(const std::vector<Insurer::Terms>& terms) {
   if (std::ranges::none_of(terms, [](const Insurer::Terms& of_one) { return of_one.options.on; })) return nullptr;
   std::vector<StandingRule> rules;
+  rules.reserve(terms.size());
   for (const auto& of_one : terms) rules.push_back(of_one.options.standing);
   return std::make_shared<Standing>(std::move(rules));
 }
@@ -86,6 +88,7 @@ Result<std::shared_ptr<Plan>> Plan::make(const proxy::ListenerSettings& settings
 
 Result<void> Plan::read_segments() {
   std::vector<std::map<std::string, std::string>> conditions;
+  conditions.reserve(settings_.matches.size());
   for (const auto& match : settings_.matches) {
     conditions.push_back(match.conditions);
     FS_TRY(own, parse_segment_options(match.options));

@@ -16,7 +16,7 @@
 
 namespace foreshadow::kinds::http {
 
-class Session : private InterimSink {
+class Session final : private InterimSink {
  public:
   Session(std::shared_ptr<Core> core, boost::asio::ip::tcp::socket client, proxy::Gate& gate);
   awaitable<void> run();

@@ -33,8 +33,8 @@ class Tunnels : public std::enable_shared_from_this<Tunnels> {
   // A hold and a shutdown are seen at most this late.
   static constexpr Millis tick{20};
 
-  Tunnels(boost::asio::any_io_executor executor, TunnelSettings settings, Random random)
-      : settings_(std::move(settings)), random_(random), timer_(std::move(executor)) {}
+  Tunnels(const boost::asio::any_io_executor& executor, TunnelSettings settings, Random random)
+      : settings_(std::move(settings)), random_(random), timer_(executor) {}
 
   // A tunnel is known while this lives. Tunnel, gate and pass outlive it.
   class Entry {
