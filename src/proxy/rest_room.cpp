@@ -10,6 +10,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "io/fd.hpp"
+#include "proxy/wake.hpp"
 
 namespace foreshadow::proxy {
 
@@ -122,12 +123,12 @@ void RestRoom::sweep() {
   });
 }
 
-void RestRoom::close() {
+void RestRoom::close() noexcept {
   closed_ = true;
   while (oldest_ != kNone) ::close(leave(oldest_).fd);
   boost::system::error_code ignored;
   poll_.close(ignored);
-  sweeper_.cancel();
+  wake(sweeper_);
 }
 
 }  // namespace foreshadow::proxy
