@@ -58,11 +58,6 @@ TEST(RequestId, IsVisibleAsciiOfBoundedLength) {
 
 struct IdentityTest : Rig {
   std::unique_ptr<Witness> witness;
-  // The service's threads speak to the witness until then.
-  ~IdentityTest() override {
-    gateway.reset();
-    a.end();
-  }
   void option(const char* name, const char* value) { listener().options[name] = value; }
   // What the service gets of a request with these field lines.
   std::string forwarded_of(const std::string& fields, const std::string& target = "/x") {

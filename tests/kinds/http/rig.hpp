@@ -30,7 +30,12 @@ struct Rig : ::testing::Test {
   std::uint64_t version = 0;
 
   Rig();
-  ~Rig() override { gateway.reset(); }
+  // Nobody answers any more when what a fixture has of its own goes, to which answers may refer.
+  void TearDown() override {
+    gateway.reset();
+    a.end();
+    b.end();
+  }
   proxy::ListenerSettings& listener() { return settings.listeners.front(); }
   void start();
 

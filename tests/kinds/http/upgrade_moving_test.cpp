@@ -14,11 +14,6 @@ using Steady = std::chrono::steady_clock;
 struct Moving : Rig {
   WsEcho on_a{a};
   WsEcho on_b{b};
-  ~Moving() override {
-    gateway.reset();
-    a.end();
-    b.end();
-  }
   WebSocket open(const std::string& greeting, const std::string& fields = "") {
     auto stream = connect();
     auto request = kUpgrade;

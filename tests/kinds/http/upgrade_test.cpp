@@ -12,11 +12,6 @@ const std::string kChatSwitch = "HTTP/1.1 101 Switching Protocols\r\nConnection:
 
 struct Upgrade : TlsRig {
   WsEcho echo{a};
-  ~Upgrade() override {
-    gateway.reset();
-    a.end();
-    b.end();
-  }
   WebSocket open(Stream stream, const std::string& greeting = "a") {
     EXPECT_TRUE(stream.send(kUpgrade));
     const auto answer = read_message(stream);

@@ -18,11 +18,6 @@ struct UpstreamTls : TlsRig {
     listener().options["upstream_ca_file"] = save("upstream-ca.pem", authority);
     listener().tls_check_interval = Millis{20};
   }
-  ~UpstreamTls() override {
-    gateway.reset();
-    a.end();
-    b.end();
-  }
 };
 
 TEST_F(UpstreamTls, ConnectionsAreReusedAndBodiesWhole) {

@@ -43,10 +43,6 @@ struct UpstreamAlpn : TlsRig {
         peer.answer(request->stream, "h2 " + request->fields.at(":scheme") + " " + request->body);
     });
   }
-  ~UpstreamAlpn() override {
-    gateway.reset();
-    a.end();
-  }
 };
 
 TEST_F(UpstreamAlpn, Http2IsSpokenUnderTls) {
