@@ -14,6 +14,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "io/wait.hpp"
 
 namespace foreshadow::io {
 namespace {
@@ -21,7 +22,7 @@ namespace {
 Result<Fd> open_for_appending(const std::string& path) {
   // Not waiting for a reader, should it be a pipe.
   Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640));
-  if (!file) return fail(Code::io, fmt::format("cannot open {} for appending: {}", path, std::strerror(errno)));
+  if (!file) return fail(Code::io, errno_text("cannot open " + path + " for appending"));
   struct stat at{};
   if (::fstat(file.get(), &at) != 0 || !S_ISREG(at.st_mode))
     return fail(Code::invalid, fmt::format("{} is not a regular file", path));
@@ -131,7 +132,7 @@ void LineLog::write_out(const Ring& ring, std::uint64_t at, std::uint64_t end) {
     auto written = ::writev(file_.get(), parts.data(), parts.size());
     while (written < 0 && errno == EINTR) written = ::writev(file_.get(), parts.data(), parts.size());
     if (written <= 0) {
-      if (!failing_) log::warn("{}: lines are dropped: {}", settings_.path, std::strerror(errno));
+      if (!failing_) log::warn("{}", errno_text(settings_.path + ": lines are dropped"));
       failing_ = true;
       // Half a line may be there: what comes next must not go on in it.
       if (begun) torn_ = byte(at - 1) != '\n';

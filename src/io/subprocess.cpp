@@ -85,8 +85,7 @@ Result<std::string> find_program(const std::string& name, const std::string& pat
   if (name.find('/') != std::string::npos) return name;  // relative to the working directory: execve decides
   std::istringstream folders(path);
   for (std::string folder; std::getline(folders, folder, ':');)
-    if (const auto candidate = (folder.empty() ? "." : folder) + "/" + name; executable_file(candidate))
-      return candidate;
+    if (auto candidate = (folder.empty() ? "." : folder) + "/" + name; executable_file(candidate)) return candidate;
   return fail(Code::unreachable, name + ": no such program in PATH (" + path + ")");
 }
 
@@ -157,7 +156,8 @@ Result<void> Run::start() {
   const auto environment = environment_of(command_);
   FS_TRY(program, find_program(command_.argv[0], environment.at("PATH")));
   std::vector<std::string> settings;
-  for (const auto& [name, value] : environment) settings.push_back(name + "=" + value);
+  settings.reserve(environment.size());
+  for (const auto& [name, value] : environment) settings.emplace_back(name).append("=").append(value);
   std::vector<char*> argv, env;
   for (const auto& argument : command_.argv) argv.push_back(const_cast<char*>(argument.c_str()));
   for (const auto& setting : settings) env.push_back(const_cast<char*>(setting.c_str()));

@@ -35,7 +35,7 @@ void EpollSet::remove(int fd) {
   --size_;
 }
 
-void EpollSet::close() {
+void EpollSet::close() noexcept {
   boost::system::error_code ignored;
   poll_.close(ignored);
 }

@@ -26,7 +26,7 @@ class EpollSet {
   // Requires: it was added. -1: it was closed since, and the kernel has forgotten it.
   void remove(int fd);
   // Nothing is told from now on.
-  void close();
+  void close() noexcept;
 
   // Calls hear(data) for what is told, never from here, as long as anything is in the set; once nothing is, somebody
   // has to listen again after add(). Does nothing where it listens already. `owner`, whom this is a part of, lives as

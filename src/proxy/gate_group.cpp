@@ -11,14 +11,14 @@
 namespace foreshadow::proxy {
 namespace {
 
-// The one state of gates that have had the same commands.
-GateState joint(const std::vector<GateState>& states) {
-  auto state = states.front();
+// The one state of gates that have had the same commands. Requires: none refused.
+GateState joint(const std::vector<Result<GateState>>& states) {
+  auto state = *states.front();
   for (const auto& other : states) {
-    FS_ASSERT(other.table == state.table && other.seal == state.seal && other.behind == state.behind);
+    FS_ASSERT(other->table == state.table && other->seal == state.seal && other->behind == state.behind);
     // A hold that one refused has told the others of its term.
-    state.term = std::max(state.term, other.term);
-    if (!state.hold) state.hold = other.hold;
+    state.term = std::max(state.term, other->term);
+    if (!state.hold) state.hold = other->hold;
   }
   return state;
 }
@@ -65,7 +65,7 @@ auto GateGroup::each(F call) {
 Result<std::optional<GateState>> GateGroup::propose(const RouteTable& table) {
   const auto proposed = each([&](const Member& member) { return member.gate->propose(table); });
   if (const auto* error = first_error(proposed)) return tl::make_unexpected(*error);
-  std::vector<GateState> next;
+  std::vector<Result<GateState>> next;
   for (const auto& one : proposed)
     if (*one) next.push_back(**one);
   if (next.empty()) return std::optional<GateState>{};
@@ -100,9 +100,7 @@ Result<GateGroup::Held> GateGroup::hold(std::uint64_t term, std::uint64_t next_e
     return tl::make_unexpected(*error);
   }
   drain->nth = ++holds_;
-  std::vector<GateState> states;
-  for (const auto& one : begun) states.push_back(*one);
-  return Held{joint(states), std::move(drain)};
+  return Held{joint(begun), std::move(drain)};
 }
 
 Result<void> GateGroup::wait(Drain& drain) { return drain.wait(); }
@@ -122,6 +120,7 @@ Result<GateState> GateGroup::seal(std::uint64_t term, std::uint64_t next_epoch) 
     return {fresh, member.gate->state()};
   });
   std::vector<Result<GateState>> sealed;
+  sealed.reserve(answers.size());
   for (const auto& answer : answers) sealed.push_back(answer.sealed);
   if (const auto* error = first_error(sealed)) {
     std::vector<Member> back;
@@ -130,9 +129,7 @@ Result<GateState> GateGroup::seal(std::uint64_t term, std::uint64_t next_epoch) 
     if (!back.empty()) GateGroup(std::move(back)).unseal();
     return tl::make_unexpected(*error);
   }
-  std::vector<GateState> states;
-  for (const auto& one : sealed) states.push_back(*one);
-  return joint(states);
+  return joint(sealed);
 }
 
 void GateGroup::unseal() {
@@ -142,9 +139,7 @@ void GateGroup::unseal() {
 Result<GateState> GateGroup::propose_release(std::uint64_t term, std::uint64_t next_epoch) {
   const auto proposed = each([&](const Member& member) { return member.gate->propose_release(term, next_epoch); });
   if (const auto* error = first_error(proposed)) return tl::make_unexpected(*error);
-  std::vector<GateState> next;
-  for (const auto& one : proposed) next.push_back(*one);
-  return joint(next);
+  return joint(proposed);
 }
 
 void GateGroup::release(std::uint64_t term, std::uint64_t next_epoch) {
@@ -152,7 +147,7 @@ void GateGroup::release(std::uint64_t term, std::uint64_t next_epoch) {
 }
 
 GateState GateGroup::state() {
-  return joint(each([](const Member& member) { return member.gate->state(); }));
+  return joint(each([](const Member& member) -> Result<GateState> { return member.gate->state(); }));
 }
 
 Result<nlohmann::json> GateGroup::differences() const { return members_.front().protocol->differences(); }

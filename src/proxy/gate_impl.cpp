@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "proxy/waiter.hpp"
+#include "proxy/wake.hpp"
 
 namespace foreshadow::proxy {
 
@@ -302,9 +303,9 @@ void GateImpl::close() {
   retry_.reset();
   pace_.reset();
   answer_holds(fail(Code::cancelled, "the gateway is stopping"));
-  for (auto* waiter : parked_) waiter->timer.cancel();
+  for (auto* waiter : parked_) wake(waiter->timer);
   for (auto& lane : lanes_)
-    for (auto* waiter : lane.queue) waiter->timer.cancel();
+    for (auto* waiter : lane.queue) wake(waiter->timer);
 }
 
 }  // namespace foreshadow::proxy

@@ -33,11 +33,13 @@ template <class Things, class ContextOf, class F>
 auto ask_each(Things& things, ContextOf context_of, F& call) {
   using R = std::invoke_result_t<F&, decltype(*things.begin())>;
   std::vector<std::future<R>> asked;
+  asked.reserve(things.size());
   for (auto& thing : things) asked.push_back(ask(context_of(thing), [&thing, &call] { return call(thing); }));
   if constexpr (std::is_void_v<R>) {
     for (auto& answer : asked) answer.get();
   } else {
     std::vector<R> answers;
+    answers.reserve(asked.size());
     for (auto& answer : asked) answers.push_back(answer.get());
     return answers;
   }

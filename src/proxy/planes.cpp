@@ -102,6 +102,7 @@ std::vector<Handed> Planes::offer() {
   return ask(planes_.front()->context,
              [this] {
                std::vector<Handed> out;
+               out.reserve(listeners_.size());
                for (std::size_t i = 0; i < listeners_.size(); ++i)
                  out.push_back({listeners_[i]->resource(), listeners_[i]->native()});
                return out;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "proxy/wake.hpp"
 
 namespace foreshadow::proxy {
 
@@ -87,11 +88,11 @@ void RestRoom::sweep() {
   });
 }
 
-void RestRoom::close() {
+void RestRoom::close() noexcept {
   closed_ = true;
   while (oldest_ != kNone) ::close(leave(oldest_).fd);
   set_.close();
-  sweeper_.cancel();
+  wake(sweeper_);
 }
 
 }  // namespace foreshadow::proxy

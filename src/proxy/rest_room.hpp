@@ -38,7 +38,7 @@ class RestRoom : public std::enable_shared_from_this<RestRoom> {
   bool take(boost::asio::ip::tcp::socket& client, SessionMark& mark, Steady::time_point until);
   std::size_t size() const { return size_; }
   // Ends all of them. Nobody is taken from then on: who comes keeps its connection.
-  void close();
+  void close() noexcept;
 
  private:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};

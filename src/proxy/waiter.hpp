@@ -13,8 +13,8 @@
 namespace foreshadow::proxy {
 
 struct Waiter {
-  Waiter(boost::asio::any_io_executor executor, std::size_t of, std::uint64_t who, Work what)
-      : segment(of), sticky(who), work(what), timer(std::move(executor)) {}
+  Waiter(const boost::asio::any_io_executor& executor, std::size_t of, std::uint64_t who, Work what)
+      : segment(of), sticky(who), work(what), timer(executor) {}
   // Also when the coroutine is destroyed while it waits.
   ~Waiter() { unlink(); }
   Waiter(const Waiter&) = delete;

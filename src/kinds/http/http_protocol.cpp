@@ -36,7 +36,7 @@ class HttpProtocol final : public proxy::Protocol {
   }
 
   Result<std::unique_ptr<proxy::Protocol>> another(asio::any_io_executor executor) override {
-    FS_TRY(core, plan_->next(std::move(executor)));
+    FS_TRY(core, plan_->next(executor));
     return std::make_unique<HttpProtocol>(plan_, std::move(core));
   }
 
@@ -83,7 +83,7 @@ class HttpProtocol final : public proxy::Protocol {
 Result<std::unique_ptr<proxy::Protocol>> make_protocol(const proxy::ListenerSettings& settings,
                                                        asio::any_io_executor executor) {
   FS_TRY(plan, Plan::make(settings, draw_seed()));
-  FS_TRY(core, plan->next(std::move(executor)));
+  FS_TRY(core, plan->next(executor));
   return std::make_unique<HttpProtocol>(std::move(plan), std::move(core));
 }
 

@@ -110,6 +110,7 @@ Result<Rows> Control::query(const std::string& sql, Millis timeout, std::stop_to
   const io::Deadline deadline(timeout);
   const io::StopEvent stopping(std::move(stop));
   std::vector<const char*> values;
+  values.reserve(parameters.size());
   for (const auto& p : parameters) values.push_back(p.c_str());
   // The simple protocol where nothing needs the other: a walsender knows only that one.
   const int sent = parameters.empty() ? PQsendQuery(connection, sql.c_str())

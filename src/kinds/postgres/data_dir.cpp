@@ -75,7 +75,7 @@ Result<std::string> DataDir::read(const std::string& name) const { return io::re
 Result<void> DataDir::write(const std::string& name, const std::string& content) const {
   const auto path = path_ + "/" + name;
   const auto beside = path + ".foreshadow";
-  const auto written = [&]() -> Result<void> {
+  auto written = [&]() -> Result<void> {
     ::unlink(beside.c_str());  // of a crash before
     const io::Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return fail(Code::io, io::errno_text("create " + beside));
@@ -112,13 +112,13 @@ std::string edit_auto_conf(const std::string& text,
   }
   for (const auto& [name, value] : parameters) {
     if (!value) continue;
-    std::string quoted;
+    out.append(name).append(" = '");
     for (const char c : *value) {
       if (c == '\n' || c == '\r') continue;  // a value is one line
-      if (c == '\'' || c == '\\') quoted += c;
-      quoted += c;
+      if (c == '\'' || c == '\\') out += c;
+      out += c;
     }
-    out += name + " = '" + quoted + "'\n";
+    out += "'\n";
   }
   return out;
 }

@@ -43,7 +43,7 @@ Result<void> take_rate(PgSettings& s, const std::string& v) {
   }
   FS_TRY(bytes, parse_bytes(v));
   // pg_basebackup --max-rate takes 32 kB/s to 1024 MB/s.
-  if (bytes < 32 * 1024 || bytes > 1024ULL * 1024 * 1024)
+  if (bytes < 32ULL * 1024 || bytes > 1024ULL * 1024 * 1024)
     return fail(Code::invalid, "must be from 32KiB to 1024MiB (a second), or 'unlimited'");
   s.max_rate = bytes;
   return {};

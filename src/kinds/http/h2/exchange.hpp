@@ -27,8 +27,8 @@ class Exchange final : private StreamOwner, private Uploader {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // Once, by a coroutine that does not throw when it is cancelled. Ends soon after the stream is over, whatever it waits
-  // for.
+  // Once, by a coroutine that does not throw when it is cancelled. Ends soon after the stream is over, whatever it
+  // waits for.
   awaitable<void> run();
 
  private:

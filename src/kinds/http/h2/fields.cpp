@@ -25,8 +25,8 @@ bool has_line_end(std::string_view text) {
 void FieldBlock::add(std::string_view name, std::string_view value) {
   list_bytes_ += name.size() + value.size() + kFieldOverhead;
   if (list_bytes_ > limits_.head_bytes_max) return;
-  // A line feed in a value would be a field of its own over HTTP/1.1. nghttp2 looks too; this is ours to be sure of. What
-  // else a value must not have is found where the text is read.
+  // A line feed in a value would be a field of its own over HTTP/1.1. nghttp2 looks too; this is ours to be sure of.
+  // What else a value must not have is found where the text is read.
   if (has_line_end(value)) malformed_ = true;
   if (name.starts_with(':')) {
     if (name == ":method") method_ = value;

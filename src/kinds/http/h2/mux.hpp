@@ -109,8 +109,8 @@ class Mux {
   // A whole answer of the gateway's own.
   void answer_whole(Stream& stream, int status, const FieldList& fields, std::string body);
   void offer(Stream& stream, std::string_view bytes);
-  // Copies what is pending, if that is no more than `bytes_max`: from then on nobody has to keep what was offered, of which
-  // there is to be no more. False: it is more, or the stream is over.
+  // Copies what is pending, if that is no more than `bytes_max`: from then on nobody has to keep what was offered, of
+  // which there is to be no more. False: it is more, or the stream is over.
   bool keep(Stream& stream, std::size_t bytes_max);
   // Nothing follows what was offered but these trailers.
   void finish(Stream& stream, std::string trailer_lines);
@@ -119,8 +119,8 @@ class Mux {
   void consume(Stream& stream, std::size_t bytes);
   // Nobody works for it any more; what was offered is withdrawn. The reference is void afterwards.
   void release(Stream& stream);
-  // Resets the streams that were released before the last call and whose clients have not taken their answers since. True:
-  // some are left for the next call.
+  // Resets the streams that were released before the last call and whose clients have not taken their answers since.
+  // True: some are left for the next call.
   bool reset_left();
 
   // No further requests: GOAWAY with the last that will be answered (RFC 9113, section 6.8).

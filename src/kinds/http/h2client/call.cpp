@@ -25,7 +25,7 @@ void Call::begin(std::string_view head, bool body) {
   link_->write_soon();
 }
 
-void Call::give_up() {
+void Call::give_up() noexcept {
   if (!stream_) return;
   link_->mux.release(*stream_);
   stream_ = nullptr;

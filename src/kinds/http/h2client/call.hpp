@@ -27,7 +27,7 @@ class Call final : private StreamOwner {
   // So much of the answer was passed on.
   void consume(std::size_t bytes);
   // Nothing that was lent is touched afterwards; what is not over is given up, and nothing of it is left to take.
-  void give_up();
+  void give_up() noexcept;
 
   // Nothing more can be sent or will come; what came can still be taken.
   bool closed() const { return !stream_ || stream_->closed(); }

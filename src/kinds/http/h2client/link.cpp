@@ -110,7 +110,7 @@ void Link::enter() {
   if (calls_++ == 0) set_patience();
 }
 
-void Link::leave() {
+void Link::leave() noexcept {
   served_ = true;
   if (--calls_ == 0) set_patience();
   write_soon();

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "kinds/http/h2client/mux.hpp"
 #include "kinds/http/session/conn.hpp"
+#include "proxy/wake.hpp"
 
 namespace foreshadow::kinds::http::h2client {
 
@@ -41,9 +42,9 @@ class Link : public std::enable_shared_from_this<Link> {
 
   // A call takes its place before its request begins, and leaves it when it is over.
   void enter();
-  void leave();
+  void leave() noexcept;
   // There is something to pull from the mux.
-  void write_soon() { to_write_.cancel(); }
+  void write_soon() noexcept { proxy::wake(to_write_); }
   // Nothing was heard since then: the connection gets no more calls, as it may be dead.
   void doubt(Steady::time_point since);
   // No more calls; ends with those there are.

@@ -8,6 +8,8 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "proxy/wake.hpp"
+
 namespace foreshadow::kinds::http::h2client {
 
 namespace asio = boost::asio;
@@ -158,7 +160,7 @@ std::size_t Links::room_left(const Shelf& shelf) {
   return room - std::min(room, shelf.on_their_way);
 }
 
-void Links::call(Shelf& shelf) {
+void Links::call(Shelf& shelf) noexcept {
   std::erase_if(shelf.links, [](const std::shared_ptr<Link>& link) { return link->leaving(); });
   auto room = room_left(shelf);
   // One is enough to have another connection made.
@@ -166,12 +168,12 @@ void Links::call(Shelf& shelf) {
   for (; room > 0 && !shelf.waiters.empty(); --room) call_first(shelf);
 }
 
-void Links::call_first(Shelf& shelf) {
+void Links::call_first(Shelf& shelf) noexcept {
   auto* const first = shelf.waiters.front();
   shelf.waiters.pop_front();
   ++shelf.on_their_way;
   first->called = true;
-  first->woken.cancel();
+  proxy::wake(first->woken);
 }
 
 std::size_t Links::open() const {

@@ -75,8 +75,8 @@ class Links : public std::enable_shared_from_this<Links> {
   // Places that nobody has been called to.
   static std::size_t room_left(const Shelf& shelf);
   // Calls as many as may find something now.
-  void call(Shelf& shelf);
-  static void call_first(Shelf& shelf);
+  void call(Shelf& shelf) noexcept;
+  static void call_first(Shelf& shelf) noexcept;
 
   boost::asio::any_io_executor executor_;
   std::shared_ptr<Watchdog> watchdog_;

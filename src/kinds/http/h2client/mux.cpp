@@ -314,7 +314,7 @@ void Mux::consume(Stream& stream, std::size_t bytes) {
   if (!broken_ && !stream.closed_) nghttp2_session_consume_stream(session_, stream.id_, bytes);
 }
 
-void Mux::release(Stream& stream) {
+void Mux::release(Stream& stream) noexcept {
   stream.pieces_.clear();
   stream.piece_ = stream.pending_ = 0;
   stream.owner = nullptr;

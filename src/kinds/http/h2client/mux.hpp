@@ -122,7 +122,7 @@ class Mux {
   void consume(Stream& stream, std::size_t bytes);
   // Nobody works for it any more; what was offered is withdrawn, and an answer that goes on is given up. The reference
   // is void afterwards.
-  void release(Stream& stream);
+  void release(Stream& stream) noexcept;
 
   // No further requests from us either.
   void go_away();

@@ -52,9 +52,7 @@ class Conn {
   // bytes are likely to be here.
   bool fill_now(error_code& error);
   // The other side stays, and will be heard of again: what is done once from now on saves a system call each time.
-  void expect_more() {
-    edges_.tell_end(watch_.ends());
-  }
+  void expect_more() { edges_.tell_end(watch_.ends()); }
   // Before the socket goes to somebody else.
   void expect_no_more() { edges_.forget_end(); }
   std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }

@@ -112,8 +112,7 @@ bool Conn::write_secure_now(const Parts& parts, Written& written) {
   const auto total = views[0].size() + views[1].size() + views[2].size();
   while (written.bytes < total) {
     std::size_t count = 0;
-    if (in_a_row_ >= kTurn ||
-        tls_->write(socket_.native_handle(), views, written.bytes, count) != Step::done)
+    if (in_a_row_ >= kTurn || tls_->write(socket_.native_handle(), views, written.bytes, count) != Step::done)
       return false;
     written.bytes += count;
     in_a_row_ += count;

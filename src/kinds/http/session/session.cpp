@@ -148,7 +148,7 @@ awaitable<Parsed<void>> Session::read_head(Request& request, HeadScanner& scanne
       const bool late = client_.timed_out() && !client_.unread().empty();
       co_return tl::make_unexpected(late ? Refusal{408, "the request did not come within its time"} : kNothing);
     }
-    if (auto head = take_head(request, scanner)) co_return std::move(*head);
+    if (auto head = take_head(request, scanner)) co_return *head;
   }
 }
 

@@ -56,7 +56,7 @@ class Session final : private InterimSink {
   // Streams the shadow's.
   awaitable<bool> relay_insured(const Request& request, Cover& cover);
   // The same for an instance that speaks HTTP/2, which may get more of the body while it answers (over_h2.hpp).
-  class Upload;
+  class Upload;  // NOLINT(cppcoreguidelines-virtual-class-destructor): final, which a declaration cannot say
   awaitable<Attempt> attempt_over_h2(Request& request, Upload& upload, const Instance& target, h2client::Call& call);
   awaitable<Relayed> relay_over_h2(const Request& request, Upload& upload, h2client::Call& call);
   // Puts the answer's head into out_, as it goes to the client; how its body will be framed. Decides whether to `keep`

@@ -112,6 +112,7 @@ void Hub::stop() {
   tick_.cancel();
   mirror->stop();
   std::vector<std::shared_ptr<Session>> all;
+  all.reserve(sessions_.size());
   for (auto& [pid, entry] : sessions_) all.push_back(entry.session->shared_from_this());
   for (const auto& session : all) session->stop();
 }

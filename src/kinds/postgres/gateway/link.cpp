@@ -8,6 +8,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 
+#include "proxy/wake.hpp"
+
 namespace foreshadow::kinds::pg_gateway {
 
 namespace asio = boost::asio;
@@ -69,7 +71,7 @@ Deadline::Deadline(const asio::any_io_executor& executor, Millis within, std::fu
 
 Deadline::~Deadline() {
   state_->late = nullptr;
-  timer_.cancel();
+  proxy::wake(timer_);
 }
 
 void close_quietly(Socket& socket) {

@@ -28,8 +28,8 @@ class Roster : public std::enable_shared_from_this<Roster> {
   // A hold and a shutdown are seen at most this late.
   static constexpr Millis tick{20};
 
-  Roster(boost::asio::any_io_executor executor, RosterSettings settings)
-      : settings_(settings), timer_(std::move(executor)) {}
+  Roster(const boost::asio::any_io_executor& executor, RosterSettings settings)
+      : settings_(settings), timer_(executor) {}
 
   // A connection is on the roster while this lives. Tunnel and gate outlive it.
   class Entry {

@@ -1,5 +1,6 @@
-// What the requests of one connection use one after another: the streams, the coroutines that serve them, the instances'
-// connections. Nothing of one may be met by the next, and nobody waits for a client that does not take its answer.
+// What the requests of one connection use one after another: the streams, the coroutines that serve them, the
+// instances' connections. Nothing of one may be met by the next, and nobody waits for a client that does not take its
+// answer.
 #include "kinds/http/h2/client.hpp"
 #include "kinds/http/rig.hpp"
 
