@@ -67,7 +67,7 @@ Result<std::optional<GateState>> GateGroup::propose(const RouteTable& table) {
   if (const auto* error = first_error(proposed)) return tl::make_unexpected(*error);
   std::vector<Result<GateState>> next;
   for (const auto& one : proposed)
-    if (*one) next.push_back(**one);
+    if (*one) next.emplace_back(**one);
   if (next.empty()) return std::optional<GateState>{};
   return std::optional(joint(next));
 }
