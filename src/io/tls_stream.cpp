@@ -103,6 +103,13 @@ TlsStream::Step TlsStream::run(int fd, Call call) {
   return result > 0 ? Step::done : explain(result);
 }
 
+template <class Call>
+TlsStream::Step TlsStream::read_step(int fd, Call call) {
+  const auto step = run(fd, call);
+  owes_ = step != Step::done && step != Step::want_read;
+  return step;
+}
+
 TlsStream::Step TlsStream::explain(int result) {
   switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
@@ -143,13 +150,13 @@ TlsStream::Step TlsStream::handshake(int fd) {
 
 TlsStream::Step TlsStream::read(int fd, char* into, std::size_t size, std::size_t& count) {
   count = 0;
-  return run(fd, [&] { return SSL_read_ex(ssl_.get(), into, size, &count); });
+  return read_step(fd, [&] { return SSL_read_ex(ssl_.get(), into, size, &count); });
 }
 
 TlsStream::Step TlsStream::peek(int fd) {
   char byte = 0;
   std::size_t count = 0;
-  return run(fd, [&] { return SSL_peek_ex(ssl_.get(), &byte, 1, &count); });
+  return read_step(fd, [&] { return SSL_peek_ex(ssl_.get(), &byte, 1, &count); });
 }
 
 TlsStream::Step TlsStream::write(int fd, const std::array<std::string_view, 3>& parts, std::size_t skip,

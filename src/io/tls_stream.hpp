@@ -51,6 +51,9 @@ class TlsStream {
   bool found_none() const { return found_none_; }
   // or all that were there, which were less than it had room for. An end may have come with them.
   bool took_all() const { return took_all_; }
+  // The last read or peek ended in what only the next read() tells, or goes on with: an end, a failure, something that
+  // TLS has to say itself. Nothing more has to come for that.
+  bool owes() const { return owes_; }
   bool established() const { return established_; }
   bool broken() const { return broken_; }
   // What both agreed to speak (RFC 7301); empty: ALPN was not used.
@@ -65,6 +68,8 @@ class TlsStream {
  private:
   template <class Call>
   Step run(int fd, Call call);
+  template <class Call>
+  Step read_step(int fd, Call call);
   Step explain(int result);
   struct Free {
     void operator()(ssl_st* ssl) const;
@@ -84,6 +89,7 @@ class TlsStream {
   bool found_none_ = false;
   bool took_all_ = false;
   bool more_ = false;
+  bool owes_ = false;
   bool end_seen_ = false;
   bool established_ = false;
   bool broken_ = false;

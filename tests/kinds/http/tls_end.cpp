@@ -175,7 +175,7 @@ void TlsEnd::pump() {
     if (plain_ended && out.empty() && !said_goodbye) {
       said_goodbye = moved = true;
       if (wish_.goodbye && end_ != End::torn) SSL_shutdown(s);
-      shutdown(fd_, SHUT_WR);
+      if (!wish_.stays) shutdown(fd_, SHUT_WR);
     }
     if ((plain_ended && tls_ended && in.empty() && out.empty()) || stopping_) return;
     if (moved) continue;

@@ -29,6 +29,7 @@ struct TlsWish {
   std::string server_name;            // clients: SNI and the name to check; empty: neither
   std::vector<std::string> alpn;      // clients offer these; servers take the first of these that is offered
   bool goodbye = true;                // close_notify at the end
+  bool stays = false;                 // and nothing else: the socket goes on
   bool only_1_2 = false;
 };
 

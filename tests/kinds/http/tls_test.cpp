@@ -41,6 +41,27 @@ TEST_F(Tls, ServesOneRequestAfterAnotherAndSaysGoodbye) {
   EXPECT_EQ(a.connections(), 1U);
 }
 
+TEST_F(Tls, AGoodbyeIsAnEndAlsoWhereTheSocketStaysOpen) {
+  listener().idle_timeout = Millis{600'000};
+  serve_tls();
+  start();
+  for (const bool with_a_request : {false, true}) {
+    auto wish = client();
+    wish.stays = true;
+    auto [tls, stream] = connect_tls(port, wish);
+    // From the second request on the gateway knows without looking that nothing more has come.
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(stream.send(kGet));
+      ASSERT_TRUE(read_message(stream));
+    }
+    if (with_a_request) ASSERT_TRUE(stream.send(kGet));
+    stream.end_sending();
+    if (with_a_request) EXPECT_TRUE(read_message(stream));
+    EXPECT_TRUE(stream.ended()) << with_a_request;
+    EXPECT_EQ(tls->end(), TlsEnd::End::clean);
+  }
+}
+
 TEST_F(Tls, SpeaksOnePointTwoAndNothingOlder) {
   serve_tls();
   start();

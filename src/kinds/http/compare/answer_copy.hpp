@@ -33,7 +33,7 @@ struct AnswerCopy {
     }
     if (whole) digest.add(body);
     whole = false;
-    body = {};
+    body = std::string();
     if (length > kLookMax) {
       data.remove_suffix(static_cast<std::size_t>(length - kLookMax));
       length = kLookMax;

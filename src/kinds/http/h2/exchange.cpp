@@ -9,6 +9,7 @@
 
 #include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/body_pace.hpp"
+#include "kinds/http/session/coarse_clock.hpp"
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/session/deadline.hpp"
 #include "kinds/http/session/insured_body.hpp"
@@ -34,7 +35,9 @@ Exchange::Exchange(Link& link, Stream& stream, asio::steady_timer& changed, asio
   stream_.owner = this;
 }
 
-Exchange::~Exchange() { link_.mux.release(stream_); }
+Exchange::~Exchange() {
+  link_.mux.release(stream_, std::min(coarse_now() + link_.core.settings.idle_timeout, request_.until));
+}
 
 void Exchange::changed() {
   changed_.cancel();
@@ -324,7 +327,7 @@ awaitable<Relayed> Exchange::relay(Conn& upstream, const Answer& answer, const F
     }
     if (state == BodyReader::State::done) {
       mux.finish(stream_, body.trailers());
-      if (mux.keep(stream_, kKeptMax)) break;
+      if (mux.keep(stream_)) break;
     }
     if (state == BodyReader::State::refused || state == BodyReader::State::broken) {
       // What the client has is not the whole.

@@ -14,10 +14,6 @@
 
 namespace foreshadow::kinds::http::h2 {
 
-// The end of an answer is kept for a client that has not taken it yet, if it is no more than what one read brings: the
-// instance's connection is free at once, and nobody waits.
-inline constexpr std::size_t kKeptMax = Buffers::bytes;
-
 class Exchange final : private StreamOwner, private Uploader {
  public:
   // `stream`: fresh from the mux; given back when this ends. `changed`: nobody else's as long as this lives. `cancel`:

@@ -39,7 +39,7 @@ class Subscription final : public Lasting {
 awaitable<Attempt> Exchange::attempt(const Instance& target, Call& call) {
   call.also_wake(changed_);
   sent_ = request_.body.size();
-  lent_ = {};
+  lent_ = std::string();
   copy_.begin_body(request_.body);
   if (!request_.whole) consume_ahead();
   const auto tried =
@@ -129,7 +129,7 @@ awaitable<Relayed> Exchange::relay(Call& call, const proxy::Pass& pass) {
       if (call.ended()) {
         mux.finish(stream_, call.trailers());
         call.give_up();
-        const bool all = mux.keep(stream_, kKeptMax) || co_await taken();
+        const bool all = mux.keep(stream_) || co_await taken();
         co_return Relayed{.whole = all};
       }
       if (call.closed() && lent.empty()) end = End::cut;

@@ -49,7 +49,7 @@ void FieldBlock::add(std::string_view name, std::string_view value) {
 
 void FieldBlock::clear() {
   for (auto* text : {&method_, &path_, &authority_, &cookies_, &lines_}) {
-    if (text->capacity() > kRoomKept) *text = {};
+    if (text->capacity() > kRoomKept) *text = std::string();
     text->clear();
   }
   list_bytes_ = fields_ = 0;

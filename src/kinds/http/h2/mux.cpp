@@ -19,6 +19,8 @@ constexpr std::size_t kBlockFactor = 2;
 
 // Streams that are kept for the next requests.
 constexpr std::size_t kSpareMax = 8;
+// Of all streams together: what a gathering for one write is, too.
+constexpr std::size_t kKeptBytesMax = 64 << 10;
 
 const std::uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
@@ -157,6 +159,7 @@ struct Mux::Callbacks {
     if (s.pending_ == 0) {
       s.pieces_.clear();
       s.piece_ = 0;
+      self.kept_ -= std::exchange(s.kept_, 0);
       if (s.owner) s.owner->changed();
     }
     return self.out_->size() < self.out_bytes_max_ ? 0 : NGHTTP2_ERR_PAUSE;
@@ -222,7 +225,7 @@ std::vector<Stream*> Mux::take_fresh() {
   for (auto* stream : fresh_) {
     // Given up before anybody began.
     if (stream->closed_)
-      release(*stream);
+      release(*stream, Time::max());
     else
       fresh.push_back(stream);
   }
@@ -309,9 +312,11 @@ void Mux::offer(Stream& stream, std::string_view bytes) {
   resume(stream);
 }
 
-bool Mux::keep(Stream& stream, std::size_t bytes_max) {
+bool Mux::keep(Stream& stream) {
   if (stream.pending_ == 0) return true;
-  if (stream.closed_ || stream.pending_ > bytes_max) return false;
+  if (stream.closed_ || kept_ + stream.pending_ > kKeptBytesMax) return false;
+  kept_ += stream.pending_;
+  stream.kept_ = stream.pending_;
   stream.own_.reserve(stream.pending_);
   for (auto i = stream.piece_; i < stream.pieces_.size(); ++i) stream.own_ += stream.pieces_[i];
   stream.pieces_.assign(1, stream.own_);
@@ -358,25 +363,27 @@ void Mux::withdraw(Stream& stream) {
   stream.piece_ = stream.pending_ = 0;
 }
 
-void Mux::release(Stream& stream) {
+void Mux::release(Stream& stream, Time take_by) {
   withdraw(stream);
   consume(stream, stream.held_);
-  stream.body = {};
+  stream.body = std::string();
   stream.owner = nullptr;
   stream.released_ = true;
+  stream.take_by_ = take_by;
   if (stream.closed_) return erase(stream);
   // Only what was answered in full may be left to itself.
   if (!stream.last_) reset(stream, ErrorCode::internal_error);
 }
 
-bool Mux::reset_left() {
+bool Mux::reset_left(Time now) {
   bool some = false;
   for (const auto& stream : streams_) {
     if (!stream->released_) continue;
     some = true;
+    if (now < stream->take_by_ || broken_) continue;
     // It is closed, and erased, when the frame is pulled.
-    if (std::exchange(stream->left_, true) && !broken_)
-      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
+    stream->take_by_ = Time::max();
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
   }
   return some;
 }
@@ -400,33 +407,37 @@ Stream& Mux::make(std::int32_t id) {
     made = std::move(spare_.back());
     spare_.pop_back();
   }
-  made->renew(id);
+  made->id_ = id;
   made->place_ = streams_.size();
   return *streams_.emplace_back(std::move(made));
 }
 
 void Mux::erase(Stream& stream) {
   if (in_block_ == &stream) in_block_ = nullptr;
+  kept_ -= stream.kept_;
   auto& place = streams_[stream.place_];
   auto gone = std::move(place);
   place = std::move(streams_.back());
   if (place) place->place_ = gone->place_;
   streams_.pop_back();
-  if (spare_.size() < kSpareMax) spare_.push_back(std::move(gone));
+  if (spare_.size() >= kSpareMax) return;
+  gone->clear();
+  spare_.push_back(std::move(gone));
 }
 
-void Stream::renew(std::int32_t id) {
+void Mux::tidy() { spare_.clear(); }
+
+void Stream::clear() {
   FS_ASSERT(!owner);
-  id_ = id;
   head.clear();
   trailers.clear();
-  body = {};
-  closed_ = ended_ = released_ = left_ = answered_ = deferred_ = last_ = false;
+  body = std::string();
+  closed_ = ended_ = released_ = answered_ = deferred_ = last_ = false;
   pieces_.clear();
-  piece_ = pending_ = held_ = 0;
+  piece_ = pending_ = held_ = kept_ = 0;
   trailers_out_.clear();
-  trailer_lines_ = {};
-  own_ = {};
+  trailer_lines_ = std::string();
+  own_ = std::string();
 }
 
 void Mux::go_away() {

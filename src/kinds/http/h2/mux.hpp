@@ -3,8 +3,8 @@
 // a Mux carries its bytes and its time.
 //
 // A body's bytes are held until consume() says that the service took them, and only then is the client let send more:
-// what waits here never passes the windows of Settings. An answer's bytes are not held at all: offer() lends them, and
-// they must stay where they are until pending() is 0.
+// what waits here never passes the windows of Settings. An answer's bytes are lent by offer(), and must stay where they
+// are until pending() is 0, or until keep() has copied them.
 #pragma once
 
 #include <cstdint>
@@ -54,15 +54,14 @@ class Stream {
 
  private:
   friend class Mux;
-  // For the next request: as new, but for the room that its texts have made.
-  void renew(std::int32_t id);
+  // For the next request: as new, but for some of the room that its texts have made.
+  void clear();
 
   std::int32_t id_ = 0;
   std::size_t place_ = 0;  // among the mux's
   bool closed_ = false;
   bool ended_ = false;
   bool released_ = false;
-  bool left_ = false;  // released before the last reset_left()
   bool answered_ = false;
   bool deferred_ = false;  // nghttp2 asked for bytes when there were none
   bool last_ = false;      // nothing follows what is pending
@@ -70,9 +69,11 @@ class Stream {
   std::size_t piece_ = 0;  // the first that is not yet taken whole
   std::size_t pending_ = 0;
   std::size_t held_ = 0;  // bytes of the request that came and were not consumed
+  std::size_t kept_ = 0;  // of own_, that count as kept and were not taken
+  FrameGuard::Time take_by_{};  // once released
   FieldList trailers_out_;
   std::string trailer_lines_;
-  std::string own_;  // an answer of the gateway's own
+  std::string own_;  // an answer of the gateway's own, or what was kept of one
 };
 
 class Mux {
@@ -109,19 +110,22 @@ class Mux {
   // A whole answer of the gateway's own.
   void answer_whole(Stream& stream, int status, const FieldList& fields, std::string body);
   void offer(Stream& stream, std::string_view bytes);
-  // Copies what is pending, if that is no more than `bytes_max`: from then on nobody has to keep what was offered, of
-  // which there is to be no more. False: it is more, or the stream is over.
-  bool keep(Stream& stream, std::size_t bytes_max);
+  // Copies what is pending, if there is room among what is kept of other answers: from then on nobody has to keep what
+  // was offered, of which there is to be no more. False: there is no room, or the stream is over.
+  bool keep(Stream& stream);
   // Nothing follows what was offered but these trailers.
   void finish(Stream& stream, std::string trailer_lines);
   void reset(Stream& stream, ErrorCode code);
   // The service has taken so much of the body: the client may send as much again.
   void consume(Stream& stream, std::size_t bytes);
-  // Nobody works for it any more; what was offered is withdrawn. The reference is void afterwards.
-  void release(Stream& stream);
-  // Resets the streams that were released before the last call and whose clients have not taken their answers since.
-  // True: some are left for the next call.
-  bool reset_left();
+  // Nobody works for it any more; what was offered and not kept is withdrawn. The reference is void afterwards.
+  // `take_by`: reset_left() waits so long for its client to take the rest.
+  void release(Stream& stream, Time take_by);
+  // Resets the streams that were released and whose clients have not taken their answers in time. True: some are left
+  // to be looked at again.
+  bool reset_left(Time now);
+  // Gives back what was kept for requests that may come.
+  void tidy();
 
   // No further requests: GOAWAY with the last that will be answered (RFC 9113, section 6.8).
   void go_away();
@@ -155,6 +159,7 @@ class Mux {
   std::string* out_ = nullptr;  // while pull() runs
   std::size_t out_bytes_max_ = 0;
   std::size_t held_ = 0;  // of all streams
+  std::size_t kept_ = 0;
   bool greeted_ = false;
   bool broken_ = false;  // nghttp2 gave up, or the connection is gone
   bool goaway_ = false;

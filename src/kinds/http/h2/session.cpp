@@ -30,6 +30,7 @@ constexpr std::size_t kWriteBytes = 64 << 10;
 constexpr std::size_t kQueuedMax = 1024;
 constexpr Millis kLinger{1000};
 constexpr std::size_t kLingerBytesMax = 256 << 10;
+constexpr Millis kLookAtLeft{250};
 
 class Session final : private Link, private Workers::Told {
  public:
@@ -156,14 +157,16 @@ void Session::begin_fresh() {
 }
 
 void Session::request_over() {
+  // Answered before anybody could look: its client's idleness begins anew all the same.
+  if (awaited_ == Awaited::request) patience_.arm(core_->settings.idle_timeout);
   set_patience();
   write_soon();
-  if (!std::exchange(some_left_, true)) left_.arm(core_->settings.idle_timeout);
+  if (!std::exchange(some_left_, true)) left_.arm(kLookAtLeft);
 }
 
 void Session::reset_left() {
-  some_left_ = mux.reset_left();
-  if (some_left_) left_.arm(core_->settings.idle_timeout);
+  some_left_ = mux.reset_left(Steady::now());
+  if (some_left_) left_.arm(kLookAtLeft);
   write_soon();
 }
 

@@ -26,8 +26,7 @@ struct Workers::Worker {
   explicit Worker(const asio::any_io_executor& executor) : changed(executor) {}
   asio::steady_timer changed;
   asio::cancellation_signal cancel;
-  Stream* stream = nullptr;  // to be served; null: there is none, and the worker ends
-  std::optional<Exchange> exchange{};
+  std::optional<Exchange> exchange{};  // none: the worker ends
   Sleep sleep{};
 };
 
@@ -42,11 +41,12 @@ void Workers::serve(Stream& stream) {
     auto& worker = *idle_.back();
     idle_.pop_back();
     unneeded_ = std::min(unneeded_, idle_.size());
-    worker.stream = &stream;
+    worker.exchange.emplace(link_, stream, worker.changed, worker.cancel);
     return worker.sleep.wake();
   }
   const auto at = workers_.emplace(workers_.end(), executor_);
-  at->stream = &stream;
+  // The stream has somebody to tell from now on, whenever the coroutine begins.
+  at->exchange.emplace(link_, stream, at->changed, at->cancel);
   asio::co_spawn(executor_, work(*at),
                  asio::bind_cancellation_slot(at->cancel.slot(), [this, at](const std::exception_ptr&) {
                    // Not here: the slot's own machinery may still be on the stack.
@@ -60,15 +60,13 @@ void Workers::serve(Stream& stream) {
 awaitable<void> Workers::work(Worker& me) {
   // A stream that is over is seen after each wait.
   co_await asio::this_coro::throw_if_cancelled(false);
-  while (me.stream) {
-    me.exchange.emplace(link_, *me.stream, me.changed, me.cancel);
+  while (me.exchange) {
     try {
       co_await me.exchange->run();
     } catch (const std::exception& e) {
       log::error("{}: a request ended badly: {}", link_.core.settings.resource, e.what());
     }
     me.exchange.reset();
-    me.stream = nullptr;
     --busy_;
     told_.request_over();
     // Who was cancelled once would be at its every wait.
@@ -82,6 +80,7 @@ awaitable<void> Workers::work(Worker& me) {
 
 void Workers::tidy() {
   let_go(unneeded_);
+  if (busy_ == 0) link_.mux.tidy();
   unneeded_ = idle_.size();
   tidying_ = !idle_.empty();
   if (tidying_) tidy_.arm(kTidy);
@@ -96,6 +95,7 @@ void Workers::let_go(std::size_t count) {
 
 void Workers::dismiss() {
   dismissed_ = true;
+  tidy_.disarm();
   let_go(idle_.size());
 }
 

@@ -1,7 +1,7 @@
 // The coroutines that serve one HTTP/2 connection's requests, each one at a time. A worker whose request is over sleeps
 // until the next one comes: to begin a coroutine, and to be told of its end, costs as much as a small request does.
 //
-// There are as many as requests were ever at work at once, and no more than a second longer than they are needed.
+// There are as many as requests were ever at work at once, and no more than two seconds longer than they are needed.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -326,7 +326,7 @@ void Mux::release(Stream& stream) noexcept {
     return;
   }
   consume(stream, stream.held_);
-  stream.body = {};
+  stream.body = std::string();
   if (!broken_) nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_CANCEL);
 }
 

@@ -237,7 +237,7 @@ awaitable<Conn::Written> Conn::write(std::string_view bytes) {
 }
 
 bool Conn::quiet() {
-  if (begin_ != end_) return false;
+  if (begin_ != end_ || (tls_ && tls_->owes())) return false;
   // Session tickets and the like come when they please, and are no answer.
   if (tls_ && tls_->pending()) return tls_->peek(socket_.native_handle()) == Step::want_read;
   char byte = 0;

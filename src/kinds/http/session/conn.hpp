@@ -81,7 +81,7 @@ class Conn {
   // Nothing unread, and neither bytes nor the end wait in the kernel: fit for another request.
   bool quiet();
   // The same, as far as the event loop has heard: certain of all that was there when it last came round.
-  bool seems_quiet() { return begin_ == end_ && !edges_.pending() && !(tls_ && tls_->pending()) ? true : quiet(); }
+  bool seems_quiet() { return begin_ == end_ && !may_read() ? true : quiet(); }
   bool timed_out() const { return watch_.expired(); }
   Watch& watch() { return watch_; }
   // Ends every wait with an error.
@@ -95,11 +95,13 @@ class Conn {
   // A connection that is always ready steps aside after this many bytes.
   static constexpr std::size_t kTurn = 128 << 10;
   void make_room();
+  // A read may find something, or has something to tell.
+  bool may_read() const { return edges_.pending() || (tls_ && (tls_->pending() || tls_->owes())); }
   // At least one byte, the end or an error. False: nothing is there.
   bool receive_now(error_code& error);
   // The same without taking it.
   bool look(error_code& error);
-  // Back to the event loop until there may be something to read. Requires: a plain connection, and nothing pending.
+  // Back to the event loop until there may be something to read. Requires: nothing is pending.
   awaitable<Edges::Woken> wait_to_read();
   error_code cut_short() const;
   awaitable<error_code> wait_to_write();

@@ -75,7 +75,7 @@ awaitable<error_code> Conn::settle(Step step, const io::TlsStream& tls) {
 
 io::TlsStream::Step Conn::read_secure(std::size_t& count) {
   // What TLS already holds would never make the descriptor readable.
-  if (!edges_.pending() && !tls_->pending()) return Step::want_read;
+  if (!may_read()) return Step::want_read;
   make_room();
   const auto step = tls_->read(socket_.native_handle(), buffer_.get() + end_, capacity_ - end_, count);
   if (tls_->found_none() || (tls_->took_all() && edges_.tells_end())) edges_.dry();
@@ -92,7 +92,8 @@ awaitable<error_code> Conn::fill_secure() {
       if ((in_a_row_ += count) >= kTurn) co_await take_turns();
       co_return error_code{};
     }
-    if (const auto error = co_await settle(step, *tls_)) co_return error;
+    const auto error = co_await settle(step, *tls_);
+    if (error) co_return error;
   }
 }
 
@@ -100,10 +101,11 @@ awaitable<error_code> Conn::readable_secure() {
   if (watch_.expired()) co_return asio::error::timed_out;
   for (;;) {
     auto step = Step::want_read;
-    if (edges_.pending() || tls_->pending()) step = tls_->peek(socket_.native_handle());
+    if (may_read()) step = tls_->peek(socket_.native_handle());
     // Also at the end, however it came: fill() tells.
     if (step != Step::want_read && step != Step::want_write) co_return error_code{};
-    if (const auto error = co_await settle(step, *tls_)) co_return error;
+    const auto error = co_await settle(step, *tls_);
+    if (error) co_return error;
   }
 }
 

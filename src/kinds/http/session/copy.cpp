@@ -7,7 +7,7 @@ namespace foreshadow::kinds::http {
 
 void Copy::begin(bool streams) {
   streams_ = streams;
-  body_ = {};
+  body_ = std::string();
 }
 
 void Copy::keep_body(const Core& core, std::string_view data, std::size_t total) {
@@ -16,7 +16,7 @@ void Copy::keep_body(const Core& core, std::string_view data, std::size_t total)
   if (streams_)
     body_.append(data);
   else
-    body_ = {};
+    body_ = std::string();
 }
 
 void Copy::offer(const Core& core, proxy::Gate& gate, const Request& request, std::shared_ptr<const Instance> to,

@@ -22,7 +22,7 @@ awaitable<bool> Session::switch_over(Request& request, proxy::Pass pass, std::un
   if ((co_await client_.write(out_)).error) co_return false;
 
   // It may last for days.
-  request.body = {};
+  request.body = std::string();
   out_ = {};
   bool in_order = false;
   {

@@ -52,6 +52,29 @@ class Certificate:
         self.pin = base64.b64encode(hashlib.sha256(public).digest()).decode()
 
 
+class Pace:
+    """How many requests two services may answer before the next handover begins; however fast a program is, it meets handovers."""
+
+    def __init__(self):
+        self._left = None
+        self._changed = threading.Condition()
+
+    def allow(self, count):
+        """None: any number."""
+        with self._changed:
+            self._left = count
+            self._changed.notify_all()
+
+    def take(self):
+        with self._changed:
+            self._changed.wait_for(lambda: self._left != 0, PATIENCE_S)
+            if self._left:
+                self._left -= 1
+
+    def spent(self):
+        return self._left == 0
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # An answer goes out in one piece.
@@ -70,6 +93,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return body
 
     def _answer(self, status, body, content_type="application/octet-stream", fields=()):
+        self.server.pace.take()
         with self.server.counting:
             self.server.served += 1
         self.send_response(status)
@@ -112,9 +136,10 @@ class Service(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, name, pages=None):
+    def __init__(self, name, pages=None, pace=None):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.name = name
+        self.pace = pace or Pace()
         self.pages = {} if pages is None else pages
         self.served = 0
         self.told = []
@@ -159,7 +184,8 @@ class Site:
 
     def __init__(self, binary, directory, pages=None, more=None):
         self.certificate = Certificate(directory)
-        self.services = {name: [Service(f"{name}-{side}", pages) for side in "ab"] for name in ("plain", "secure")}
+        self.pace = {name: Pace() for name in ("plain", "secure")}
+        self.services = {name: [Service(f"{name}-{side}", pages, pace) for side in "ab"] for name, pace in self.pace.items()}
         sides = {name: tuple((one.name, one.address) for one in pair) for name, pair in self.services.items()}
         self.gateway = Gateway(binary, directory, {**sides, **(more or {})})
 
@@ -171,19 +197,24 @@ class Site:
         complaints = self.gateway.dir / "complaints"
         with complaints.open("w") as output:
             process = subprocess.Popen([*map(str, argv)], stdout=subprocess.PIPE, stderr=output, text=True)
-        said = []
+        pace, said = self.pace[name], []
+        pace.allow(WORK_BETWEEN)
         reader = threading.Thread(target=lambda: said.append(process.stdout.read()))
         reader.start()
         handovers, before = 0, [service.served for service in self.services[name]]
         try:
-            while process.poll() is None:
-                enough = self.served(name) + WORK_BETWEEN
-                wait_until(lambda: process.poll() is not None or self.served(name) >= enough, PATIENCE_S, f"{argv[0]} works",
-                           every=0.005)
-                if process.poll() is None and handovers < HANDOVERS_MAX:
+            while process.poll() is None and handovers < HANDOVERS_MAX:
+                wait_until(lambda: process.poll() is not None or pace.spent(), PATIENCE_S, f"{argv[0]} works", every=0.005)
+                # What is under way has to end.
+                pace.allow(None)
+                if process.poll() is None:
                     self.gateway.hand_over(name)
                     handovers += 1
+                    pace.allow(WORK_BETWEEN)
+            pace.allow(None)
+            process.wait(PATIENCE_S)
         finally:
+            pace.allow(None)
             process.kill()
             process.wait()
             reader.join()
