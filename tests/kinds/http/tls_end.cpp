@@ -1,6 +1,8 @@
 #include "kinds/http/tls_end.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -129,6 +131,12 @@ TlsEnd::~TlsEnd() {
     if (fd >= 0) close(fd);
 }
 
+namespace {
+void gather(int fd, int on) { setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); }
+}  // namespace
+
+void TlsEnd::gather() { testing::gather(fd_, 1); }
+
 void TlsEnd::pump() {
   auto* s = ssl_.get();
   std::string in, out;  // towards the plain side, towards TLS
@@ -175,6 +183,7 @@ void TlsEnd::pump() {
     if (plain_ended && out.empty() && !said_goodbye) {
       said_goodbye = moved = true;
       if (wish_.goodbye && end_ != End::torn) SSL_shutdown(s);
+      testing::gather(fd_, 0);
       if (!wish_.stays) shutdown(fd_, SHUT_WR);
     }
     if ((plain_ended && tls_ended && in.empty() && out.empty()) || stopping_) return;

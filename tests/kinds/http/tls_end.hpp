@@ -57,6 +57,8 @@ class TlsEnd {
   // The server name that a client asked for.
   const std::string& asked() const { return asked_; }
 
+  // What is written from now on is sent with the goodbye, as one segment.
+  void gather();
   // The plain side, given away: for a Stream.
   int plain();
   // How the other side ended; after the plain side has seen the end.

@@ -54,6 +54,7 @@ TEST_F(Tls, AGoodbyeIsAnEndAlsoWhereTheSocketStaysOpen) {
       ASSERT_TRUE(stream.send(kGet));
       ASSERT_TRUE(read_message(stream));
     }
+    tls->gather();
     if (with_a_request) ASSERT_TRUE(stream.send(kGet));
     stream.end_sending();
     if (with_a_request) EXPECT_TRUE(read_message(stream));

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
 #include "kinds/http/session/sleep.hpp"
 
@@ -87,6 +88,7 @@ void Workers::tidy() {
 }
 
 void Workers::let_go(std::size_t count) {
+  FS_ASSERT(count <= idle_.size());
   const auto end = idle_.begin() + static_cast<std::ptrdiff_t>(count);
   const std::vector<Worker*> gone(idle_.begin(), end);
   idle_.erase(idle_.begin(), end);
@@ -96,6 +98,7 @@ void Workers::let_go(std::size_t count) {
 void Workers::dismiss() {
   dismissed_ = true;
   tidy_.disarm();
+  unneeded_ = 0;
   let_go(idle_.size());
 }
 

@@ -79,8 +79,7 @@ TEST_F(H2Reuse, WhoIsOnlyEverAnsweredByTheGatewayIsNotIdle) {
   EXPECT_TRUE(a.requests().empty());
 }
 
-// The workers of a burst are let go a second or two later; their connection may have ended by then, and one of them may
-// not have.
+// The workers of a burst are let go a second or two later; their connection may end meanwhile.
 TEST_F(H2Reuse, WorkersThatRestOutliveNothing) {
   a.handle([this](const Message& m, Stream&) {
     if (m.target() == "/slow") a.stall();
