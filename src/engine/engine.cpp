@@ -48,22 +48,33 @@ void Engine::handle(Event event) {
   if (!observe_only_why_.empty()) return show(event);
   take(event);
   if (observe_only_why_.empty()) learn_from_outcomes();
-  if (++since_snapshot_ >= settings_.snapshot_every) snapshot();
+  ++since_snapshot_;
+  if (image_is_due()) snapshot();
+}
+
+// An image costs several syncs, and in a handover clients are parked behind each of them.
+bool Engine::image_is_due() const {
+  const auto parked = [](const auto& entry) { return entry.second.phase == Phase::handing_over; };
+  const bool wait = std::any_of(state_.resources.begin(), state_.resources.end(), parked);
+  return since_snapshot_ >= settings_.snapshot_every * (wait ? 2 : 1);
 }
 
 void Engine::take(const Event& event) {
-  // First, so that a crash can replay it.
-  if (auto written = journal_.append(event, must_be_durable(event.body)); !written)
-    return observe_only("the journal cannot be written: " + written.error().what);
+  // First, so that a crash can replay it. It reaches the disk together with the intents that it causes.
+  if (auto written = journal_.append(event, false); !written) return cannot_write(written.error());
+  bool durable = must_be_durable(event.body);
   auto next = decide::step(std::move(state_), event);
   state_ = std::move(next.state);
   for (const auto& effect : next.effects) {
-    // Durable before it starts, and with it the event that caused it. A page moves nothing and need not wait.
-    const bool durable = !std::holds_alternative<Page>(effect.body);
-    if (auto written = journal_.intend(effect, state_.now, durable); !written)
-      return observe_only("the journal cannot be written: " + written.error().what);
-    hands_.start(effect);
+    if (auto written = journal_.intend(effect, state_.now, false); !written) return cannot_write(written.error());
+    // A page moves nothing and need not wait.
+    durable = durable || !std::holds_alternative<Page>(effect.body);
   }
+  // One sync for all of them, before the first of them starts. Should it fail, what is shown is a step ahead of the
+  // disk, and nothing of that step was done.
+  if (durable)
+    if (auto flushed = journal_.flush(); !flushed) return cannot_write(flushed.error());
+  for (const auto& effect : next.effects) hands_.start(effect);
   for (const auto id : next.cancellations) hands_.cancel(id);
 }
 
@@ -91,9 +102,11 @@ void Engine::tick() {
 void Engine::snapshot() {
   if (!observe_only_why_.empty()) return;
   if (auto written = journal_.snapshot(state_.now, decide::encode_state(state_)); !written)
-    return observe_only("the journal cannot be written: " + written.error().what);
+    return cannot_write(written.error());
   since_snapshot_ = 0;
 }
+
+void Engine::cannot_write(const Error& error) { observe_only("the journal cannot be written: " + error.what); }
 
 void Engine::observe_only(const std::string& why) {
   if (observe_only_why_.empty()) log::error("from now on this only observes: {}", why);

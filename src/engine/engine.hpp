@@ -1,5 +1,6 @@
-// The loop's heart: journals each event, steps the state, journals the intent of each effect, starts it. Moves values
-// between stages and decides nothing. One strand: whoever owns it calls it from one thread, or one simulated world.
+// The loop's heart: journals each event, steps the state, journals the intents of its effects, and starts them once all
+// of that is on disk. Moves values between stages and decides nothing. One strand: whoever owns it calls it from one
+// thread, or one simulated world.
 #pragma once
 
 #include <optional>
@@ -16,7 +17,8 @@ namespace foreshadow::engine {
 
 struct EngineSettings {
   std::string version;
-  int snapshot_every = 1000;  // events between State images; bounds the work of a recovery
+  // Events between State images, twice as many while a handover is under way; bounds the work of a recovery.
+  int snapshot_every = 1000;
 };
 
 class Engine {
@@ -42,6 +44,8 @@ class Engine {
  private:
   void take(const Event& event);
   void learn_from_outcomes();
+  bool image_is_due() const;
+  void cannot_write(const Error& error);
   void observe_only(const std::string& why);
   void show(const Event& event);
 

@@ -174,6 +174,7 @@ void Running::add(std::size_t index, std::optional<GateState> booted) {
 Result<void> Running::start(io::FileLock lock) {
   lock_ = std::move(lock);
   FS_TRY(store, GateStore::open(gateway_state_path(settings_.state_dir, settings_.name)));
+  if (auto ready = store.prepare(); !ready) log::warn("gateway {}: {}", settings_.name, ready.error().what);
   for (std::size_t i = 0; i < settings_.listeners.size(); ++i) {
     FS_TRY(booted, abreast(store, settings_.listeners[i]));
     add(i, std::move(booted));

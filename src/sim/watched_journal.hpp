@@ -54,8 +54,10 @@ class WatchedJournal final : public journal::Journal {
     return written;
   }
   Result<void> flush() override {
+    maybe_kill();
     auto written = inner_->flush();
     if (written) settle(true);
+    maybe_kill();
     return written;
   }
   bool healthy() const override { return inner_ && inner_->healthy(); }

@@ -219,6 +219,7 @@ Result<std::unique_ptr<Desk>> Desk::open(DeskSettings settings) {
   const auto base = settings.state_dir + "/agent-" + settings.name;
   FS_TRY(lock, io::FileLock::take(base + ".lock"));
   FS_TRY(book, EpochBook::open(base + "-epochs.json"));
+  if (auto ready = book->prepare(); !ready) log::warn("the book of epochs: {}", ready.error().what);
   return std::make_unique<RealDesk>(std::move(settings), std::move(lock), std::move(book));
 }
 

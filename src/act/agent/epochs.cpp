@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "act/agent/epoch_log.hpp"
 #include "domain/json.hpp"
 #include "io/files.hpp"
 
@@ -34,7 +37,14 @@ const char* to_string(Step step) {
 
 namespace {
 
-constexpr int kFormat = 1;
+using nlohmann::json;
+
+constexpr int kFormat = 2;
+// Of before: one object of JSON, replaced whole at each step.
+constexpr int kObjectFormat = 1;
+constexpr std::size_t kFileBytesMax = 16 << 20;
+// Room for about forty handovers between two tidyings.
+constexpr std::size_t kLogBytes = 256 << 10;
 
 // Looking changes nothing, nor does preparing change who may write: neither needs an fsync.
 bool only_reads(Step step) {
@@ -46,28 +56,72 @@ bool nothing_was_done(Code code) {
   return code == Code::refused || code == Code::invalid || code == Code::conflict || code == Code::unreachable;
 }
 
+std::string entry(std::uint64_t sequence, const json& body) {
+  return encode_entry(sequence, body.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+Result<void> known(int format, int newest) {
+  if (format > newest) return fail(Code::invalid, "written by a newer version; run that one");
+  return {};
+}
+
+using Records = std::map<ResourceId, EpochRecord>;
+
+// May throw what is wrong with the JSON.
+Result<Records> decode_object(const std::string& file) {
+  const auto j = json::parse(file);
+  FS_CHECK(known(j.at("format").get<int>(), kObjectFormat));
+  return j.at("resources").get<Records>();
+}
+
+// The first entry tells what the others are; of a resource the last one counts. May throw what is wrong with the JSON.
+Result<Records> decode_log(const std::string& file) {
+  FS_TRY(bodies, read_entries(file));
+  const auto head = json::parse(bodies.front());
+  FS_CHECK(known(head.at("format").get<int>(), kFormat));
+  if (const auto bytes = head.at("bytes").get<std::size_t>(); bytes != file.size())
+    return fail(Code::corrupt, fmt::format("{} bytes of {}", file.size(), bytes));
+  Records records;
+  for (auto body = bodies.begin() + 1; body != bodies.end(); ++body) {
+    const auto j = json::parse(*body);
+    records[j.at("resource").get<ResourceId>()] = j.at("record").get<EpochRecord>();
+  }
+  return records;
+}
+
+Result<Records> decode_book(const std::string& file) {
+  try {
+    const auto begin = file.find_first_not_of(" \t\r\n");
+    return begin != std::string::npos && file[begin] == '{' ? decode_object(file) : decode_log(file);
+  } catch (const json::exception& e) {
+    return fail(Code::corrupt, e.what());
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EpochBook>> EpochBook::open(std::string path) {
   std::unique_ptr<EpochBook> book(new EpochBook);
   book->path_ = std::move(path);
-  auto text = io::read_file(book->path_, 16 << 20);
+  auto text = io::read_file(book->path_, kFileBytesMax);
   if (!text) {
     if (text.error().code == Code::unreachable) return book;
     return tl::make_unexpected(text.error());
   }
-  try {
-    const auto j = nlohmann::json::parse(*text);
-    if (j.at("format").get<int>() > kFormat)
-      return fail(Code::invalid, book->path_ + ": written by a newer version; run that one");
-    book->records_ = j.at("resources").get<std::map<ResourceId, EpochRecord>>();
-  } catch (const nlohmann::json::exception& e) {
+  auto records = decode_book(*text);
+  if (!records && records.error().code == Code::corrupt)
     return fail(Code::corrupt,
                 fmt::format("{}: damaged ({}); nothing irreversible is done here until a person has seen "
                             "which instance is writable and has removed it",
-                            book->path_, e.what()));
-  }
+                            book->path_, records.error().what));
+  if (!records) return fail(records.error().code, book->path_ + ": " + records.error().what);
+  book->records_ = std::move(*records);
   return book;
+}
+
+Result<void> EpochBook::prepare() {
+  const std::lock_guard lock(mutex_);
+  return make_anew(records_);
 }
 
 EpochRecord EpochBook::record(const ResourceId& resource) const {
@@ -76,12 +130,48 @@ EpochRecord EpochBook::record(const ResourceId& resource) const {
   return it == records_.end() ? EpochRecord{} : it->second;
 }
 
-Result<void> EpochBook::write(const ResourceId& resource, const EpochRecord& next) {
+Result<void> EpochBook::write(const ResourceId& resource, const EpochRecord& next, Step step) {
   auto all = records_;
   all[resource] = next;
-  const nlohmann::json j{{"format", kFormat}, {"resources", all}};
-  FS_CHECK(io::write_file_durably(path_, j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  // A full log costs a second sync; nobody is parked while an old primary rejoins.
+  const bool tidy = step == Step::rejoin && log_ && used_bytes_ > log_->size() / 2;
+  const auto bytes = entry(entries_ + 1, {{"resource", resource}, {"record", next}});
+  if (!tidy && log_ && bytes.size() <= log_->size() - used_bytes_ && log_->still_there())
+    FS_CHECK(append(bytes));
+  else
+    FS_CHECK(make_anew(all));
   records_ = std::move(all);
+  return {};
+}
+
+Result<void> EpochBook::append(const std::string& bytes) {
+  if (auto written = log_->write(used_bytes_, bytes); !written) {
+    // What was not acknowledged must not be found: the kernel may show it though the disk has not got it.
+    (void)log_->write_behind(used_bytes_, std::string(bytes.size(), '\0'));
+    log_.reset();
+    return written;
+  }
+  ++entries_;
+  used_bytes_ += bytes.size();
+  return {};
+}
+
+Result<void> EpochBook::make_anew(const Records& records) {
+  log_.reset();
+  std::string entries;
+  std::uint64_t count = 1;
+  for (const auto& [resource, record] : records)
+    entries += entry(++count, {{"resource", resource}, {"record", record}});
+  const auto size = std::max(kLogBytes, (2 * entries.size() + kLogBytes) / kLogBytes * kLogBytes);
+  if (size > kFileBytesMax)
+    return fail(Code::io, fmt::format("{}: {} bytes are more than it may hold", path_, entries.size()));
+  auto file = entry(1, {{"format", kFormat}, {"bytes", size}}) + entries;
+  const auto used = file.size();
+  file.resize(size, '\0');
+  FS_TRY(log, io::FixedFile::make(path_, file));
+  log_ = std::move(log);
+  entries_ = count;
+  used_bytes_ = used;
   return {};
 }
 
@@ -150,7 +240,7 @@ Result<Leave> EpochBook::begin(const Authority& who, Step step, const InstanceId
   r.term = who.term;
   r.step = to_string(step);
   r.result = "started";
-  FS_CHECK(write(who.resource, r));
+  FS_CHECK(write(who.resource, r, step));
   return Leave::act;
 }
 
@@ -177,7 +267,7 @@ Result<void> EpochBook::end(const Authority& who, Step step, const InstanceId& i
   }
   r.step = to_string(step);
   r.result = result ? *result : std::string(foreshadow::to_string(result.error().code)) + ": " + result.error().what;
-  return write(who.resource, r);
+  return write(who.resource, r, step);
 }
 
 }  // namespace foreshadow::act

@@ -9,10 +9,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "act/promote/promoter.hpp"
 #include "base/result.hpp"
+#include "io/fixed_file.hpp"
 
 namespace foreshadow::act {
 
@@ -47,6 +49,9 @@ class EpochBook {
   // A missing file is an empty book. corrupt: it is damaged, and a person must look, because an empty book would obey
   // anybody.
   static Result<std::unique_ptr<EpochBook>> open(std::string path);
+  // Makes the file anew, with what is known, so that the first step need not while clients wait. After an error (io)
+  // the first step tries again.
+  Result<void> prepare();
 
   EpochRecord record(const ResourceId& resource) const;
   // Compares, and for a step that changes the world writes the intent durably. `instance` is the one the step acts on.
@@ -58,12 +63,21 @@ class EpochBook {
   Result<void> end(const Authority& who, Step step, const InstanceId& instance, const Result<std::string>& result);
 
  private:
+  using Records = std::map<ResourceId, EpochRecord>;
+
   EpochBook() = default;
-  Result<void> write(const ResourceId& resource, const EpochRecord& next);
+  Result<void> write(const ResourceId& resource, const EpochRecord& next, Step step);
+  Result<void> append(const std::string& entry);
+  Result<void> make_anew(const Records& records);
 
   std::string path_;
   mutable std::mutex mutex_;
-  std::map<ResourceId, EpochRecord> records_;
+  Records records_;
+  // The log (epoch_log.hpp). None: it is not this process's own yet, or the disk has failed it. What another process
+  // left, the kernel may show though the disk has not got it, so nothing is ever built on that.
+  std::optional<io::FixedFile> log_;
+  std::uint64_t entries_ = 0;
+  std::uint64_t used_bytes_ = 0;
   // Promotions begun by this process, not found in the book: only those may be taken back as "nothing was done".
   std::map<ResourceId, std::uint64_t> own_promotion_;
 };

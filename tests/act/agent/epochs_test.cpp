@@ -1,15 +1,24 @@
 #include "act/agent/epochs.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "io/files.hpp"
+#include "support/disk.hpp"
 #include "support/temp_dir.hpp"
 
 namespace foreshadow::act {
 namespace {
 
+using foreshadow::testing::FailingDisk;
+using foreshadow::testing::PowerCuts;
+using foreshadow::testing::syncs;
 using foreshadow::testing::TempDir;
 
 struct EpochBookTest : ::testing::Test {
@@ -143,6 +152,197 @@ TEST_F(EpochBookTest, DamageStopsEverything) {
   EXPECT_EQ(EpochBook::open(dir / "epochs.json").error().code, Code::corrupt);
   ASSERT_TRUE(io::write_file_durably(dir / "epochs.json", R"({"format": 99, "resources": {}})"));
   EXPECT_EQ(EpochBook::open(dir / "epochs.json").error().code, Code::invalid);
+}
+
+// What version 1 wrote: one object.
+constexpr const char* kObject = R"({
+  "format": 1,
+  "resources": {
+    "shop": {"epoch": 3, "term": 5, "fencing_epoch": 3, "fencing_instance": "a", "fenced_epoch": 3, "promoting_epoch": 3,
+             "promoted_epoch": 0, "promoted_instance": "", "step": "promote", "result": "started"}
+  }
+})";
+
+TEST_F(EpochBookTest, TheBookOfAnOlderVersionIsReadOnceAndLeftBehind) {
+  const auto path = dir / "epochs.json";
+  ASSERT_TRUE(io::write_file_durably(path, kObject));
+  book = open();
+  const auto record = book->record("shop");
+  EXPECT_EQ(record.term, 5U);
+  EXPECT_EQ(record.promoting_epoch, 3U);
+  EXPECT_EQ(*io::read_file(path), kObject) << "opening changes nothing";
+  ASSERT_TRUE(book->prepare());
+  EXPECT_TRUE(io::read_file(path)->starts_with("epochs 0000")) << "the older version refuses it as damaged";
+  book = open();
+  EXPECT_EQ(book->record("shop"), record);
+  EXPECT_EQ(refusal(3, Step::revive, "a", 5), Code::refused) << "the promotion may have happened";
+}
+
+TEST_F(EpochBookTest, AStepCostsTwoSyncsAndLookingNone) {
+  ASSERT_TRUE(book->prepare());
+  const int before = syncs().count;
+  done(1, Step::fence, "a");
+  EXPECT_EQ(syncs().count, before + 2);
+  ASSERT_EQ(*book->begin(who(1), Step::check_fenced, "a"), Leave::act);
+  ASSERT_TRUE(book->end(who(1), Step::check_fenced, "a", std::string("nobody")));
+  EXPECT_EQ(syncs().count, before + 2);
+  done(1, Step::promote, "b");
+  EXPECT_EQ(syncs().count, before + 4);
+}
+
+TEST_F(EpochBookTest, ALongLifeIsTidiedUpWhileNobodyWaits) {
+  ASSERT_TRUE(book->prepare());
+  const auto size = std::filesystem::file_size(dir / "epochs.json");
+  for (std::uint64_t epoch = 1; epoch <= 300; ++epoch) {
+    const InstanceId old = epoch % 2 == 1 ? "a" : "b", next = epoch % 2 == 1 ? "b" : "a";
+    const int before = syncs().count;
+    done(epoch, Step::fence, old);
+    done(epoch, Step::promote, next);
+    ASSERT_EQ(syncs().count, before + 4) << "while clients wait nothing is tidied, epoch " << epoch;
+    done(epoch, Step::rejoin, old);
+  }
+  EXPECT_EQ(std::filesystem::file_size(dir / "epochs.json"), size);
+  const auto record = book->record("shop");
+  book = open();
+  EXPECT_EQ(book->record("shop"), record);
+}
+
+TEST_F(EpochBookTest, AFullLogIsMadeAnewAlsoWhileClientsWait) {
+  for (int i = 0; i < 400; ++i) {
+    const Authority authority{"shop" + std::to_string(i % 50), 1, static_cast<std::uint64_t>(i) + 1};
+    ASSERT_TRUE(book->begin(authority, Step::fence, "a" + std::string(200, 'a')));
+    ASSERT_TRUE(book->end(authority, Step::fence, "a", std::string(300, 'd')));
+  }
+  book = open();
+  for (int i = 350; i < 400; ++i)
+    EXPECT_EQ(book->record("shop" + std::to_string(i % 50)).fenced_epoch, static_cast<std::uint64_t>(i) + 1);
+}
+
+TEST_F(EpochBookTest, ASyncThatFailsGivesNoLeaveAndIsNotBuiltOn) {
+  done(1, Step::fence, "a");
+  for (int again = 0; again < 3; ++again) {
+    FailingDisk failing;
+    EXPECT_EQ(refusal(1, Step::promote, "b"), Code::io);
+    EXPECT_EQ(book->record("shop").promoting_epoch, 0U);
+    EXPECT_EQ(open()->record("shop").promoting_epoch, 0U) << "as the kernel shows it";
+  }
+  struct stat before{}, after{};
+  ASSERT_EQ(::stat((dir / "epochs.json").c_str(), &before), 0);
+  done(1, Step::promote, "b");
+  ASSERT_EQ(::stat((dir / "epochs.json").c_str(), &after), 0);
+  EXPECT_NE(before.st_ino, after.st_ino);
+  EXPECT_EQ(open()->record("shop").promoted_instance, "b");
+}
+
+TEST_F(EpochBookTest, APowerCutLeavesTheStepBeforeOrTheStepThatWasBeingWritten) {
+  const auto cut = dir / "cut";
+  ASSERT_TRUE(book->prepare());
+  done(1, Step::fence, "a");
+  EpochRecord acknowledged = book->record("shop");
+  bool in_doubt = false;
+  PowerCuts cuts(dir / "epochs.json", [&](const std::string& content) {
+    std::ofstream(cut, std::ios::binary | std::ios::trunc) << content;
+    const auto opened = EpochBook::open(cut);
+    ASSERT_TRUE(opened) << opened.error().what;
+    const auto found = (*opened)->record("shop");
+    EXPECT_TRUE(found == acknowledged || in_doubt) << found.step << " " << found.result;
+    // Never less than was acknowledged.
+    EXPECT_GE(found.epoch, acknowledged.epoch);
+    EXPECT_GE(found.promoting_epoch, acknowledged.promoting_epoch);
+    EXPECT_GE(found.promoted_epoch, acknowledged.promoted_epoch);
+  });
+  for (std::uint64_t epoch = 1; epoch <= 4; ++epoch) {
+    const InstanceId old = epoch % 2 == 1 ? "a" : "b", next = epoch % 2 == 1 ? "b" : "a";
+    for (const auto& [step, instance] : {std::pair{Step::fence, old}, {Step::promote, next}, {Step::rejoin, old}}) {
+      for (const bool end : {false, true}) {
+        in_doubt = true;
+        if (end)
+          ASSERT_TRUE(book->end(who(epoch), step, instance, std::string("done")));
+        else
+          ASSERT_EQ(*book->begin(who(epoch), step, instance), Leave::act);
+        acknowledged = book->record("shop");
+        in_doubt = false;
+        cuts.look();
+      }
+      if (step == Step::promote) {
+        book = open();
+        ASSERT_TRUE(book->prepare());
+      }
+    }
+  }
+  EXPECT_GT(cuts.states(), 200);
+}
+
+TEST_F(EpochBookTest, EveryByteMayBeWrongOnceAndNoSectorTwice) {
+  done(1, Step::fence, "a");
+  ASSERT_TRUE(book->begin(who(1), Step::promote, "b"));
+  const auto path = dir / "epochs.json";
+  const auto whole = *io::read_file(path);
+  const auto record = book->record("shop");
+  const auto used = whole.find_last_not_of('\0') + 1;
+  for (std::size_t at = 0; at < used; at += 7) {
+    auto damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << damaged;
+    const auto opened = EpochBook::open(path);
+    ASSERT_TRUE(opened) << at << ": " << opened.error().what;
+    EXPECT_EQ((*opened)->record("shop"), record) << at;
+  }
+  // The last entry, twice: not taken for one that was never acknowledged.
+  const auto last = whole.rfind("epochs "), first = whole.rfind("epochs ", last - 1);
+  auto damaged = whole;
+  damaged[first + 60] ^= 0x10;
+  damaged[last + 60] ^= 0x10;
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << damaged;
+  EXPECT_EQ(EpochBook::open(path).error().code, Code::corrupt);
+}
+
+TEST_F(EpochBookTest, AFileWithoutAWholeEntryIsNoEmptyBook) {
+  const auto path = dir / "epochs.json";
+  for (const auto& content : {std::string(), std::string(256 << 10, '\0'), std::string(4096, '\xff')}) {
+    ASSERT_TRUE(io::write_file_durably(path, content));
+    EXPECT_EQ(EpochBook::open(path).error().code, Code::corrupt) << content.size();
+  }
+}
+
+// An agent that fences and promotes for ever, telling its parent each acknowledged epoch.
+[[noreturn]] void act_until_killed(const std::string& path, std::uint64_t from, int pipe) {
+  auto book = EpochBook::open(path);
+  if (!book) ::_exit(1);
+  for (std::uint64_t epoch = from;; ++epoch) {
+    const Authority who{"shop", 1, epoch};
+    for (const auto& [step, instance] : {std::pair{Step::fence, "a"}, {Step::promote, "b"}}) {
+      if (!(*book)->begin(who, step, instance)) ::_exit(2);
+      if (!(*book)->end(who, step, instance, std::string("done"))) ::_exit(3);
+    }
+    if (::write(pipe, &epoch, sizeof epoch) != sizeof epoch) ::_exit(4);
+  }
+}
+
+TEST_F(EpochBookTest, KilledAtAnyMomentItKeepsWhatItAcknowledged) {
+  const auto path = dir / "epochs.json";
+  std::uint64_t acknowledged = 0;
+  for (int round = 0; round < 30; ++round) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const pid_t child = ::fork();
+    if (child == 0) act_until_killed(path, acknowledged + 1, ends[1]);
+    ::close(ends[1]);
+    std::uint64_t epoch = 0;
+    for (int wanted = 1 + round % 7; wanted > 0 && ::read(ends[0], &epoch, sizeof epoch) == sizeof epoch; --wanted)
+      acknowledged = epoch;
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the writer failed by itself with " << WEXITSTATUS(status);
+    while (::read(ends[0], &epoch, sizeof epoch) == sizeof epoch) acknowledged = epoch;
+    ::close(ends[0]);
+    const auto record = open()->record("shop");
+    EXPECT_GE(record.promoted_epoch, acknowledged);
+    EXPECT_LE(record.epoch, acknowledged + 2);
+    EXPECT_LE(record.promoted_epoch, record.promoting_epoch);
+    acknowledged = record.epoch;
+  }
 }
 
 TEST_F(EpochBookTest, AnIntentThatIsNotOnDiskGivesNoLeave) {
