@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "act/agent/epoch_log.hpp"
 #include "domain/json.hpp"
 #include "io/files.hpp"
@@ -42,9 +40,9 @@ using nlohmann::json;
 constexpr int kFormat = 2;
 // Of before: one object of JSON, replaced whole at each step.
 constexpr int kObjectFormat = 1;
-constexpr std::size_t kFileBytesMax = 16 << 20;
-// Room for about forty handovers between two tidyings.
-constexpr std::size_t kLogBytes = 256 << 10;
+constexpr std::size_t kFileBytesMax = 64 << 20;
+// Behind one entry for each resource: room for twenty handovers. Half of it is kept for those after which nobody rejoins.
+constexpr std::size_t kRoomBytes = 1 << 20;
 
 // Looking changes nothing, nor does preparing change who may write: neither needs an fsync.
 bool only_reads(Step step) {
@@ -134,7 +132,7 @@ Result<void> EpochBook::write(const ResourceId& resource, const EpochRecord& nex
   auto all = records_;
   all[resource] = next;
   // A full log costs a second sync; nobody is parked while an old primary rejoins.
-  const bool tidy = step == Step::rejoin && log_ && used_bytes_ > log_->size() / 2;
+  const bool tidy = step == Step::rejoin && log_ && log_->size() - used_bytes_ < kRoomBytes / 2;
   const auto bytes = entry(entries_ + 1, {{"resource", resource}, {"record", next}});
   if (!tidy && log_ && bytes.size() <= log_->size() - used_bytes_ && log_->still_there())
     FS_CHECK(append(bytes));
@@ -162,11 +160,11 @@ Result<void> EpochBook::make_anew(const Records& records) {
   std::uint64_t count = 1;
   for (const auto& [resource, record] : records)
     entries += entry(++count, {{"resource", resource}, {"record", record}});
-  const auto size = std::max(kLogBytes, (2 * entries.size() + kLogBytes) / kLogBytes * kLogBytes);
+  const auto head = [](std::size_t bytes) { return entry(1, {{"format", kFormat}, {"bytes", bytes}}); };
+  const auto used = head(0).size() + entries.size(), size = used + kRoomBytes;
   if (size > kFileBytesMax)
     return fail(Code::io, fmt::format("{}: {} bytes are more than it may hold", path_, entries.size()));
-  auto file = entry(1, {{"format", kFormat}, {"bytes", size}}) + entries;
-  const auto used = file.size();
+  auto file = head(size) + entries;
   file.resize(size, '\0');
   FS_TRY(log, io::FixedFile::make(path_, file));
   log_ = std::move(log);

@@ -23,6 +23,7 @@ using foreshadow::testing::TempDir;
 
 struct EpochBookTest : ::testing::Test {
   TempDir dir;
+  std::string content() { return *io::read_file(dir / "epochs.json", 64 << 20); }
   std::unique_ptr<EpochBook> book = open();
   std::unique_ptr<EpochBook> open() { return std::move(*EpochBook::open(dir / "epochs.json")); }
   static Authority who(std::uint64_t epoch, std::uint64_t term = 1) { return {"shop", term, epoch}; }
@@ -43,9 +44,8 @@ struct EpochBookTest : ::testing::Test {
 TEST_F(EpochBookTest, LowerTermsAndEpochsAreRefusedAlsoAfterARestart) {
   ASSERT_TRUE(book->begin(who(5, 3), Step::fence, "a"));
   book = open();
-  for (const auto step :
-       {Step::prepare, Step::prove_equal, Step::fence, Step::check_fenced, Step::assess, Step::promote, Step::revive,
-        Step::rejoin}) {
+  for (const auto step : {Step::prepare, Step::prove_equal, Step::fence, Step::check_fenced, Step::assess,
+                          Step::promote, Step::revive, Step::rejoin}) {
     EXPECT_EQ(refusal(4, step, "a", 3), Code::conflict) << to_string(step);
     EXPECT_EQ(refusal(5, step, "a", 2), Code::conflict) << to_string(step);
     EXPECT_EQ(refusal(6, step, "a", 2), Code::conflict) << to_string(step);
@@ -147,7 +147,7 @@ TEST_F(EpochBookTest, LookingWritesNothing) {
 
 TEST_F(EpochBookTest, DamageStopsEverything) {
   done(1, Step::fence, "a");
-  auto text = *io::read_file(dir / "epochs.json");
+  auto text = content();
   ASSERT_TRUE(io::write_file_durably(dir / "epochs.json", text.substr(0, text.size() / 2)));
   EXPECT_EQ(EpochBook::open(dir / "epochs.json").error().code, Code::corrupt);
   ASSERT_TRUE(io::write_file_durably(dir / "epochs.json", R"({"format": 99, "resources": {}})"));
@@ -170,9 +170,9 @@ TEST_F(EpochBookTest, TheBookOfAnOlderVersionIsReadOnceAndLeftBehind) {
   const auto record = book->record("shop");
   EXPECT_EQ(record.term, 5U);
   EXPECT_EQ(record.promoting_epoch, 3U);
-  EXPECT_EQ(*io::read_file(path), kObject) << "opening changes nothing";
+  EXPECT_EQ(content(), kObject) << "opening changes nothing";
   ASSERT_TRUE(book->prepare());
-  EXPECT_TRUE(io::read_file(path)->starts_with("epochs 0000")) << "the older version refuses it as damaged";
+  EXPECT_TRUE(content().starts_with("epochs 0000")) << "the older version refuses it as damaged";
   book = open();
   EXPECT_EQ(book->record("shop"), record);
   EXPECT_EQ(refusal(3, Step::revive, "a", 5), Code::refused) << "the promotion may have happened";
@@ -192,7 +192,6 @@ TEST_F(EpochBookTest, AStepCostsTwoSyncsAndLookingNone) {
 
 TEST_F(EpochBookTest, ALongLifeIsTidiedUpWhileNobodyWaits) {
   ASSERT_TRUE(book->prepare());
-  const auto size = std::filesystem::file_size(dir / "epochs.json");
   for (std::uint64_t epoch = 1; epoch <= 300; ++epoch) {
     const InstanceId old = epoch % 2 == 1 ? "a" : "b", next = epoch % 2 == 1 ? "b" : "a";
     const int before = syncs().count;
@@ -201,7 +200,7 @@ TEST_F(EpochBookTest, ALongLifeIsTidiedUpWhileNobodyWaits) {
     ASSERT_EQ(syncs().count, before + 4) << "while clients wait nothing is tidied, epoch " << epoch;
     done(epoch, Step::rejoin, old);
   }
-  EXPECT_EQ(std::filesystem::file_size(dir / "epochs.json"), size);
+  EXPECT_LT(std::filesystem::file_size(dir / "epochs.json"), 2U << 20);
   const auto record = book->record("shop");
   book = open();
   EXPECT_EQ(book->record("shop"), record);
@@ -273,14 +272,14 @@ TEST_F(EpochBookTest, APowerCutLeavesTheStepBeforeOrTheStepThatWasBeingWritten) 
   EXPECT_GT(cuts.states(), 200);
 }
 
-TEST_F(EpochBookTest, EveryByteMayBeWrongOnceAndNoSectorTwice) {
+TEST_F(EpochBookTest, AByteMayBeWrongInOneCopyButNotInBoth) {
   done(1, Step::fence, "a");
   ASSERT_TRUE(book->begin(who(1), Step::promote, "b"));
   const auto path = dir / "epochs.json";
-  const auto whole = *io::read_file(path);
+  const auto whole = content();
   const auto record = book->record("shop");
   const auto used = whole.find_last_not_of('\0') + 1;
-  for (std::size_t at = 0; at < used; at += 7) {
+  for (std::size_t at = 0; at < used; at += at % 4096 < 500 ? 23 : 511) {
     auto damaged = whole;
     damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
     std::ofstream(path, std::ios::binary | std::ios::trunc) << damaged;
@@ -291,15 +290,15 @@ TEST_F(EpochBookTest, EveryByteMayBeWrongOnceAndNoSectorTwice) {
   // The last entry, twice: not taken for one that was never acknowledged.
   const auto last = whole.rfind("epochs "), first = whole.rfind("epochs ", last - 1);
   auto damaged = whole;
-  damaged[first + 60] ^= 0x10;
-  damaged[last + 60] ^= 0x10;
+  damaged[first + 55] ^= 0x10;
+  damaged[last + 55] ^= 0x10;
   std::ofstream(path, std::ios::binary | std::ios::trunc) << damaged;
   EXPECT_EQ(EpochBook::open(path).error().code, Code::corrupt);
 }
 
 TEST_F(EpochBookTest, AFileWithoutAWholeEntryIsNoEmptyBook) {
   const auto path = dir / "epochs.json";
-  for (const auto& content : {std::string(), std::string(256 << 10, '\0'), std::string(4096, '\xff')}) {
+  for (const auto& content : {std::string(), std::string(1 << 20, '\0'), std::string(4096, '\xff')}) {
     ASSERT_TRUE(io::write_file_durably(path, content));
     EXPECT_EQ(EpochBook::open(path).error().code, Code::corrupt) << content.size();
   }
