@@ -5,7 +5,7 @@
 namespace foreshadow::proxy {
 namespace {
 
-constexpr std::uint64_t kSize = 16384;
+constexpr std::uint64_t kSize = 4096;
 
 // What a crash leaves of `after` written over `before` when its first `bytes` bytes got there.
 std::string torn(const std::string& before, const std::string& after, std::size_t bytes) {
