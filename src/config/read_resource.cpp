@@ -52,8 +52,8 @@ void check_match(Fields& f, const kinds::Kind& kind, const std::map<std::string,
     f.reading().problems.add(f.at("match", name), "match: " + std::move(what));
   };
   if (known.empty() && !conditions.empty()) {
-    f.problem("match", fmt::format("match: work of kind {} cannot be told apart; remove it, and keep one segment",
-                                   kind.name()));
+    f.problem("match",
+              fmt::format("match: work of kind {} cannot be told apart; remove it, and keep one segment", kind.name()));
     return;
   }
   for (const auto& [name, value] : conditions) {
@@ -136,7 +136,8 @@ void read_listener(Fields& f, const kinds::Kind* kind, proxy::ListenerSettings& 
   f.one_of<bool>("proxy_protocol", listener.proxy_protocol, {{"off", false}, {"required", true}});
   if (kind == nullptr || kind->name() == "http") return;
   for (const auto* key : {"tls", "proxy_protocol"})
-    if (f.has(key)) f.problem(key, fmt::format("{}: listeners of kind {} do not speak it; remove the key", key, kind->name()));
+    if (f.has(key) && !(kind->name() == "postgres" && key == std::string_view("tls")))
+      f.problem(key, fmt::format("{}: listeners of kind {} do not speak it; remove the key", key, kind->name()));
 }
 
 void read_gateway(Fields& g, ResourceSettings& settings) {
@@ -234,6 +235,7 @@ void check_options(Fields& f, const ResourceSettings& settings, const kinds::Kin
   // A kind's own check may rest on the whole resource: only ask when that was read without mistakes.
   if (!f.sound()) return;
   auto checked = kind.check(settings.resource, settings.options);
+  if (checked) checked = kind.check_listener(settings.listener, settings.options);
   if (checked && f.reading().ask == Ask::files) checked = kind.check_files(settings.options);
   if (!checked) f.reading().problems.add(place_of(f, settings.options, checked.error().what), checked.error().what);
 }

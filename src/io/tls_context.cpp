@@ -182,7 +182,7 @@ Result<std::shared_ptr<TlsClient>> TlsClient::load(const TlsClientSettings& sett
 }
 
 std::unique_ptr<TlsStream> TlsClient::connect(const std::string& server_name, const std::string& peer,
-                                              const std::vector<std::string>& alpn) {
+                                              const std::vector<std::string>& alpn, NameCheck check) {
   // Without a name to check, any certificate that the authority ever gave to anybody would do.
   if (server_name.empty() || server_name.size() > 253) return nullptr;
   auto* const ssl = SSL_new(context_.get());
@@ -197,7 +197,7 @@ std::unique_ptr<TlsStream> TlsClient::connect(const std::string& server_name, co
   if (!address) SSL_set_tlsext_host_name(ssl, server_name.c_str());
   if (const auto list = protocol_list(alpn); !list.empty())
     SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(list.data()), static_cast<unsigned>(list.size()));
-  if (settings_.verify) {
+  if (settings_.verify && check == NameCheck::on) {
     auto* const rules = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if ((address ? X509_VERIFY_PARAM_set1_ip_asc(rules, server_name.c_str())

@@ -41,11 +41,15 @@ class TlsServer : public std::enable_shared_from_this<TlsServer> {
 class TlsClient {
  public:
   static Result<std::shared_ptr<TlsClient>> load(const TlsClientSettings& settings);
+  enum class NameCheck {
+    on,
+    off,  // anybody may answer whom the authority ever vouched for, under whatever name
+  };
   // `server_name`: whom the certificate must be for, a name or an IP address; a name is also asked for (SNI).
   // `peer`: whose session to resume. `alpn`: offered in place of the settings', unless empty. Null: the name cannot be
   // one.
   std::unique_ptr<TlsStream> connect(const std::string& server_name, const std::string& peer,
-                                     const std::vector<std::string>& alpn = {});
+                                     const std::vector<std::string>& alpn = {}, NameCheck check = NameCheck::on);
 
  private:
   struct Slot {

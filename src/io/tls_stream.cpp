@@ -208,6 +208,24 @@ std::string_view TlsStream::alpn() const {
 
 bool TlsStream::is_client() const { return SSL_is_server(ssl_.get()) == 0; }
 
+std::string TlsStream::peer_common_name() const {
+  const auto* const certificate = SSL_get0_peer_certificate(ssl_.get());
+  if (certificate == nullptr) return {};
+  const auto* const subject = X509_get_subject_name(certificate);
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) return {};
+  unsigned char* text = nullptr;
+  const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+  if (size < 0) {
+    ERR_clear_error();
+    return {};
+  }
+  std::string name(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+  OPENSSL_free(text);
+  if (name.find('\0') != std::string::npos) name.clear();
+  return name;
+}
+
 bool TlsStream::resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
 }  // namespace foreshadow::io

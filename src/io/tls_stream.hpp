@@ -60,6 +60,9 @@ class TlsStream {
   std::string_view alpn() const;
   bool is_client() const;
   bool resumed() const;
+  // Of the peer's certificate, in UTF-8. Empty: it showed none, or names itself not at all, more than once, or with a
+  // NUL, before which others would stop reading.
+  std::string peer_common_name() const;
   // After failed. Holds nothing that the peer could have written.
   const std::string& why() const { return why_; }
   // The first bytes were those of a plain HTTP request.

@@ -49,6 +49,8 @@ class Kind {
   // The same for the files that options name: are they there, and do they hold what they should? Called by `validate`
   // and at the start of a gateway only: who reads the configuration otherwise may not be allowed to read keys.
   virtual Result<void> check_files(const Options&) const { return {}; }
+  // Options that only make sense with what the listener has, or has not. Error: invalid, beginning with "option NAME:".
+  virtual Result<void> check_listener(const proxy::ListenerSettings&, const Options&) const { return {}; }
   // What to read of one instance (primary, shadow or old primary): process, volume, probe, the kind's internals.
   virtual std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance,
                                                                 const Options& options) const = 0;

@@ -33,6 +33,11 @@ struct Tls : ::testing::Test {
     for (const int fd : ends)
       if (fd >= 0) close(fd);
   }
+  // Nothing is left on the way of those who shake hands next.
+  void reconnect() {
+    for (const int fd : ends) close(fd);
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+  }
   CertificateFiles save(const Issued& issued, const std::string& name = "x") {
     write(dir / (name + ".pem"), issued.certificate);
     write(dir / (name + ".key"), issued.key);
@@ -137,6 +142,42 @@ TEST_F(Tls, SaysWhyACertificateIsNotTaken) {
             "certificate verify failed: certificate has expired");
   EXPECT_EQ(refusal(authority.issue({"a.test"}), "a.test", Authority("Other")),
             "certificate verify failed: unable to get local issuer certificate");
+}
+
+TEST_F(Tls, AnAuthorityMayBeTrustedUnderAnyName) {
+  const auto shaken = [&](const Issued& issued, const Authority& trusted) {
+    reconnect();
+    const auto server = TlsServer::load({.certificates = {save(issued)}});
+    write(dir / "trusted.pem", trusted.pem());
+    const auto client = TlsClient::load({.ca_file = dir / "trusted.pem"});
+    const auto c = (*client)->connect("b.test", "p", {}, TlsClient::NameCheck::off);
+    const auto s = (*server)->accept();
+    const auto step = shake(*c, *s).first;
+    return step == Step::done ? "taken" : c->why();
+  };
+  EXPECT_EQ(shaken(authority.issue({"a.test"}), authority), "taken");
+  EXPECT_EQ(shaken(authority.issue({"a.test"}), Authority("Other")),
+            "certificate verify failed: unable to get local issuer certificate");
+  EXPECT_EQ(shaken(authority.issue({"a.test"}, -10), authority), "certificate verify failed: certificate has expired");
+}
+
+TEST_F(Tls, KnowsWhoItsPeerSaysItIs) {
+  const auto server = TlsServer::load({.certificates = {save(authority.issue({"a.test"}))},
+                                       .client_certificates = ClientCertificates::request,
+                                       .client_ca_file = ca()});
+  ASSERT_TRUE(server) << server.error().what;
+  for (const std::string name : {"alice", "z\xc3\xbcrich", ""}) {
+    reconnect();
+    TlsClientSettings wish{.ca_file = ca()};
+    if (!name.empty()) wish.certificate = save(authority.issue({name}), "client");
+    const auto client = TlsClient::load(wish);
+    ASSERT_TRUE(client) << client.error().what;
+    const auto c = (*client)->connect("a.test", "p");
+    const auto s = (*server)->accept();
+    EXPECT_EQ(shake(*c, *s), std::pair(Step::done, Step::done)) << c->why() << s->why();
+    EXPECT_EQ(s->peer_common_name(), name);
+    EXPECT_EQ(c->peer_common_name(), "a.test");
+  }
 }
 
 TEST_F(Tls, NothingIsNoServerName) {

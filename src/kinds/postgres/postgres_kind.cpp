@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "act/agent/client.hpp"
+#include "base/log.hpp"
 #include "kinds/postgres/gateway/protocol.hpp"
+#include "kinds/postgres/gateway/tls_options.hpp"
 #include "kinds/postgres/host_promoter.hpp"
 #include "kinds/postgres/host_replicator.hpp"
 #include "kinds/postgres/settings.hpp"
@@ -71,6 +73,7 @@ class PostgresKind final : public Kind {
   std::vector<OptionInfo> options() const override {
     std::vector<OptionInfo> out;
     for (const auto& option : postgres::pg_options()) out.push_back({option.name, option.help});
+    for (const auto& option : pg_gateway::tls_option_list()) out.push_back({option.name, option.help});
     return out;
   }
 
@@ -83,9 +86,22 @@ class PostgresKind final : public Kind {
     if (primary.endpoint.port == 0 || primary.endpoint.host.empty() ||
         primary.endpoint.host.find(',') != std::string::npos)
       return fail(Code::invalid, "primary: address must be host:port, or /socket/directory:port");
+    FS_TRY(tls, pg_gateway::tls_options(options));
+    if (tls.upstream == pg_gateway::UpstreamTls::off && primary.attributes.contains("tls_server_name"))
+      return fail(Code::invalid, "primary: tls_server_name is for TLS to it; add the option upstream_tls: verify_full");
     if (!primary.data_dir.empty() && !primary.data_dir.starts_with('/'))
       return fail(Code::invalid, "primary: data_dir must be an absolute path");
     return {};
+  }
+
+  Result<void> check_listener(const proxy::ListenerSettings& listener, const Options& options) const override {
+    FS_TRY(tls, pg_gateway::tls_options(options));
+    FS_CHECK(pg_gateway::client_tls(tls, listener.tls));
+    return {};
+  }
+  Result<void> check_files(const Options& options) const override {
+    FS_TRY(tls, pg_gateway::tls_options(options));
+    return pg_gateway::check_tls_files(tls);
   }
 
   std::vector<std::unique_ptr<observe::Source>> sources(const Instance& instance,
@@ -119,7 +135,10 @@ class PostgresKind final : public Kind {
   }
   std::unique_ptr<proxy::Protocol> protocol(const proxy::ListenerSettings& settings,
                                             boost::asio::any_io_executor executor) const override {
-    return make_postgres_protocol(settings, std::move(executor));
+    auto made = make_postgres_protocol(settings, std::move(executor));
+    if (made) return std::move(*made);
+    log::error("{}: {}", settings.resource, made.error().what);
+    return nullptr;
   }
 
  private:

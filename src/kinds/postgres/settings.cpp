@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <functional>
 
 #include "base/units.hpp"
+#include "kinds/postgres/gateway/tls_options.hpp"
 
 namespace foreshadow::kinds::postgres {
 namespace {
@@ -102,6 +104,11 @@ const std::vector<Entry>& entries() {
   return all;
 }
 
+// Read where they are used, and of no use here.
+bool is_the_gateways(std::string_view name) {
+  return std::ranges::any_of(pg_gateway::tls_option_list(), [&](const auto& option) { return option.name == name; });
+}
+
 }  // namespace
 
 const std::vector<PgOption>& pg_options() {
@@ -116,6 +123,7 @@ const std::vector<PgOption>& pg_options() {
 Result<PgSettings> pg_settings(const std::map<std::string, std::string>& options) {
   PgSettings settings;
   for (const auto& [name, value] : options) {
+    if (is_the_gateways(name)) continue;
     const Entry* known = nullptr;
     for (const auto& entry : entries())
       if (name == entry.option.name) known = &entry;

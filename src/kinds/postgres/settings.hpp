@@ -43,9 +43,9 @@ struct PgOption {
   const char* name;
   const char* help;
 };
-// Every option, in the order people read them.
+// Every one of these, in the order people read them. What the gateway alone reads is in gateway/tls_options.hpp.
 const std::vector<PgOption>& pg_options();
-// Names and values; the error names the option and what it may be.
+// Names and values; the error names the option and what it may be. The gateway's own are let pass.
 Result<PgSettings> pg_settings(const std::map<std::string, std::string>& options);
 // The newest /usr/lib/postgresql/<version>/bin that has a pg_ctl; empty if there is none.
 std::string newest_bin_dir(const std::string& root = "/usr/lib/postgresql");

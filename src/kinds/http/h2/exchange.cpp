@@ -9,7 +9,6 @@
 
 #include "kinds/http/session/access_log.hpp"
 #include "kinds/http/session/body_pace.hpp"
-#include "kinds/http/session/coarse_clock.hpp"
 #include "kinds/http/session/date.hpp"
 #include "kinds/http/session/deadline.hpp"
 #include "kinds/http/session/insured_body.hpp"
@@ -17,6 +16,7 @@
 #include "kinds/http/wire/chunked.hpp"
 #include "kinds/http/wire/grpc.hpp"
 #include "kinds/http/wire/text.hpp"
+#include "proxy/conn/coarse_clock.hpp"
 
 namespace foreshadow::kinds::http::h2 {
 
@@ -36,7 +36,7 @@ Exchange::Exchange(Link& link, Stream& stream, asio::steady_timer& changed, asio
 }
 
 Exchange::~Exchange() {
-  link_.mux.release(stream_, std::min(coarse_now() + link_.core.settings.idle_timeout, request_.until));
+  link_.mux.release(stream_, std::min(proxy::coarse_now() + link_.core.settings.idle_timeout, request_.until));
 }
 
 void Exchange::changed() {

@@ -9,7 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "kinds/http/options.hpp"
-#include "kinds/http/session/coarse_clock.hpp"
+#include "proxy/conn/coarse_clock.hpp"
 
 namespace foreshadow::kinds::http {
 
@@ -75,7 +75,7 @@ std::optional<Pool::Got> Pool::kept(const Instance& instance, Millis idle_age_ma
   if (idle_age_max <= Millis{0} || (links_ && !http1)) return std::nullopt;
   auto& idle = shelf(instance).idle;
   if (idle.empty()) return std::nullopt;
-  const auto oldest = coarse_now() - idle_age_max;
+  const auto oldest = proxy::coarse_now() - idle_age_max;
   while (!idle.empty() && idle.back().since >= oldest) {
     auto conn = std::move(idle.back().conn);
     idle.pop_back();
@@ -139,7 +139,7 @@ void Pool::put(const Instance& instance, std::unique_ptr<Conn> conn) {
   conn->watch().disarm();
   conn->release_buffer();
   conn->expect_more();
-  idle.push_back({std::move(conn), coarse_now()});
+  idle.push_back({std::move(conn), proxy::coarse_now()});
   if (!sweeping_) sweep();
 }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kinds/http/session/spread.hpp"
+#include "proxy/conn/spread.hpp"
 #include "proxy/sticky.hpp"
 
 namespace foreshadow::kinds::http {
@@ -73,7 +73,7 @@ void Tunnels::give_turns(const std::vector<Entry*>& leaving) {
   std::size_t turn = 0;
   for (auto* entry : leaving)
     if (entry->due_ == Steady::time_point::max())
-      entry->due_ = now + spread(turn++, n, settings_.move_within, random_.uniform());
+      entry->due_ = now + proxy::spread(turn++, n, settings_.move_within, random_.uniform());
   moving_ = true;
 }
 

@@ -2,25 +2,30 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/buffer.hpp>
 #include <cerrno>
 #include <optional>
 
+#include "kinds/postgres/gateway/link.hpp"
 #include "kinds/postgres/gateway/scram.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
 
 namespace asio = boost::asio;
-constexpr auto use = asio::as_tuple(asio::use_awaitable);
 
 Backend::Peek Backend::peek() {
   char byte = 0;
-  const auto n = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const auto n = ::recv(conn->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n > 0) return Peek::data;
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? Peek::quiet : Peek::closed;
+}
+
+void Backend::leave() {
+  const std::string bytes = terminate();
+  proxy::Conn::Parts parts{asio::buffer(bytes)};
+  proxy::Conn::Written written;
+  conn->write_now(parts, written);
+  conn->close();
 }
 
 void Backend::note(const Piece& piece) {
@@ -36,19 +41,20 @@ bool Backend::in_recovery() const {
   return found != parameters.end() && found->second == "on";
 }
 
-asio::awaitable<bool> send(Socket& socket, std::string_view bytes) {
-  const auto [error, sent] = co_await asio::async_write(socket, asio::buffer(bytes), use);
-  co_return !error;
+asio::awaitable<bool> send(proxy::Conn& conn, std::string_view bytes) {
+  const auto written = co_await conn.write(bytes);
+  co_return !written.error;
 }
 
 asio::awaitable<Result<Piece>> read_message(Backend& b) {
   for (;;) {
-    auto piece = b.framer.next(b.inbox.view());
+    auto piece = b.framer.next(b.conn->unread());
     if (!piece) co_return tl::make_unexpected(piece.error());
     if (*piece) co_return **piece;
-    const auto [error, n] = co_await b.socket.async_read_some(b.inbox.room(), use);
-    if (error) co_return fail(Code::unreachable, b.instance.endpoint.text() + ": connection lost: " + error.message());
-    b.inbox.arrived(n);
+    const auto error = co_await b.conn->fill();
+    if (!error) continue;
+    const auto why = b.conn->why().empty() ? error.message() : "TLS: " + std::string(b.conn->why());
+    co_return fail(Code::unreachable, b.instance.endpoint.text() + ": connection lost: " + why);
   }
 }
 
@@ -123,13 +129,13 @@ class Login {
 asio::awaitable<Result<void>> log_in(Backend& b, const Startup& startup, const Credentials& credentials) {
   Login login(b, startup, credentials);
   const std::string hello = startup_packet(startup);
-  if (!co_await send(b.socket, hello))
+  if (!co_await send(*b.conn, hello))
     co_return fail(Code::unreachable, b.instance.endpoint.text() + ": connection lost");
   for (;;) {
     FS_CO_TRY(piece, co_await read_message(b));
     if (piece.head && piece.type == 'R') {
       FS_CO_TRY(reply, login.answer(piece.body));
-      if (!reply.empty() && !co_await send(b.socket, reply))
+      if (!reply.empty() && !co_await send(*b.conn, reply))
         co_return fail(Code::unreachable, b.instance.endpoint.text() + ": connection lost");
     } else if (piece.head && piece.type == 'E') {
       const auto error = decode_error(piece.body);
@@ -138,19 +144,19 @@ asio::awaitable<Result<void>> log_in(Backend& b, const Startup& startup, const C
       b.note(piece);
     }
     const bool ready = piece.head && piece.type == 'Z';
-    b.inbox.consume(piece.size);
+    b.conn->consume(piece.size);
     if (ready) co_return Result<void>();
   }
 }
 
 }  // namespace
 
-asio::awaitable<Result<std::shared_ptr<Backend>>> open_backend(asio::any_io_executor executor, Instance at,
+asio::awaitable<Result<std::shared_ptr<Backend>>> open_backend(std::shared_ptr<Dialer> dialer, Instance at,
                                                                std::uint64_t epoch, Startup startup,
                                                                const Credentials& credentials, Millis within) {
-  FS_CO_TRY(socket, co_await connect(executor, at.endpoint, within));
-  const auto b = std::make_shared<Backend>(std::move(socket), std::move(at), epoch);
-  Deadline deadline(executor, within, [&] { close_quietly(b->socket); });
+  FS_CO_TRY(conn, co_await dialer->dial(at, within));
+  const auto b = std::make_shared<Backend>(std::move(conn), std::move(at), epoch);
+  Deadline deadline(dialer->executor, within, [&] { b->conn->close(); });
   const auto done = co_await log_in(*b, startup, credentials);
   if (deadline.passed()) co_return fail(Code::timeout, b->instance.endpoint.text() + ": login took too long");
   if (!done) co_return tl::make_unexpected(done.error());

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kinds/postgres/gateway/credentials.hpp"
-#include "kinds/postgres/gateway/link.hpp"
+#include "kinds/postgres/gateway/dial.hpp"
 #include "kinds/postgres/gateway/message.hpp"
 #include "kinds/postgres/gateway/wire.hpp"
 
@@ -25,13 +25,14 @@ struct Exchange {
 };
 
 struct Backend {
-  Backend(Socket connected, Instance at, std::uint64_t made_in_epoch)
-      : socket(std::move(connected)), instance(std::move(at)), epoch(made_in_epoch) {}
+  Backend(std::unique_ptr<proxy::Conn> connected, Instance at, std::uint64_t made_in_epoch)
+      : conn(std::move(connected)), instance(std::move(at)), epoch(made_in_epoch) {
+    conn->expect_more();
+  }
 
-  Socket socket;
+  const std::unique_ptr<proxy::Conn> conn;
   Instance instance;
   std::uint64_t epoch;  // of the route table when it was opened
-  Inbox inbox;
   Framer framer{Origin::backend};
   BackendKey key;                                 // what the server itself would accept in a cancel request
   std::map<std::string, std::string> parameters;  // as the server reported them
@@ -46,21 +47,25 @@ struct Backend {
   // What the kernel holds of this connection that no read has told us yet. One system call.
   enum class Peek { quiet, data, closed };
   Peek peek();
+  // Hangs up; politely where that can be done at once, which frees the server's process at once, too.
+  void leave();
   // ParameterStatus, BackendKeyData.
   void note(const Piece& piece);
   bool in_recovery() const;
 };
 
-// The next piece of what the server says, read from the socket when the inbox holds none; the caller consumes `size`
-// bytes of the inbox when it is done with the view. Errors: unreachable (connection lost), invalid (not the protocol).
+// The next piece of what the server says, read from the connection when nothing whole is unread; the caller consumes
+// `size` bytes of that when it is done with the view. Errors: unreachable (connection lost), invalid (not the
+// protocol).
 boost::asio::awaitable<Result<Piece>> read_message(Backend& backend);
 
 // Startup, authentication and everything up to the first ReadyForQuery. Errors: unreachable, timeout, refused (the
 // server's own words, or why its password request cannot be answered), invalid.
-boost::asio::awaitable<Result<std::shared_ptr<Backend>>> open_backend(boost::asio::any_io_executor executor,
-                                                                      Instance at, std::uint64_t epoch, Startup startup,
+boost::asio::awaitable<Result<std::shared_ptr<Backend>>> open_backend(std::shared_ptr<Dialer> dialer, Instance at,
+                                                                      std::uint64_t epoch, Startup startup,
                                                                       const Credentials& credentials, Millis within);
 
-boost::asio::awaitable<bool> send(Socket& socket, std::string_view bytes);
+// False: the connection is lost.
+boost::asio::awaitable<bool> send(proxy::Conn& conn, std::string_view bytes);
 
 }  // namespace foreshadow::kinds::pg_gateway

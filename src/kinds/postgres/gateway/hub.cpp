@@ -30,11 +30,14 @@ std::string option(const proxy::ListenerSettings& settings, const std::string& n
 
 }  // namespace
 
-Hub::Hub(proxy::ListenerSettings listener, asio::any_io_executor on)
+Hub::Hub(proxy::ListenerSettings listener, Tls both, asio::any_io_executor on)
     : executor(on),
       settings(std::move(listener)),
+      tls(std::move(both)),
+      watchdog(std::make_shared<proxy::Watchdog>(on)),
+      dialer(std::make_shared<Dialer>(on, watchdog, tls.options.upstream, tls.options.server_name, tls.files)),
       credentials(option(settings, "password_file")),
-      mirror(std::make_shared<MirrorPool>(on, credentials)),
+      mirror(std::make_shared<MirrorPool>(dialer, credentials)),
       tick_(on) {}
 
 std::size_t Hub::segment_of(const Startup& startup) const {
@@ -90,19 +93,18 @@ asio::awaitable<void> Hub::cancel(Startup request) {
   if (secret.size() != request.secret.size() || CRYPTO_memcmp(secret.data(), request.secret.data(), secret.size()) != 0)
     co_return;
   const auto target = found->second.session->cancel();
-  if (target) co_await cancel_at(target->endpoint, target->key);
+  if (target) co_await cancel_at(target->instance, target->key);
 }
 
-asio::awaitable<void> Hub::cancel_at(Endpoint endpoint, BackendKey key) {
+asio::awaitable<void> Hub::cancel_at(Instance at, BackendKey key) {
   if (cancels_ >= cancels_max) co_return;
   ++cancels_;
-  auto socket = co_await connect(executor, endpoint, cancel_timeout);
-  if (socket) {
-    Deadline deadline(executor, cancel_timeout, [&] { close_quietly(*socket); });
+  auto conn = co_await dialer->dial(std::move(at), cancel_timeout);
+  if (conn) {
+    (*conn)->watch().arm(cancel_timeout);
     const std::string bytes = cancel_request(key);
-    char byte = 0;
     // The server closes when it has passed the signal on; only then may our client believe it is done.
-    if (co_await send(*socket, bytes)) co_await socket->async_read_some(asio::buffer(&byte, 1), use);
+    if (co_await send(**conn, bytes)) co_await (*conn)->fill();
   }
   --cancels_;
 }

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "kinds/postgres/gateway/credentials.hpp"
+#include "kinds/postgres/gateway/dial.hpp"
 #include "kinds/postgres/gateway/link.hpp"
 #include "kinds/postgres/gateway/message.hpp"
 #include "kinds/postgres/gateway/mirror.hpp"
@@ -16,9 +17,16 @@ namespace foreshadow::kinds::pg_gateway {
 
 class Session;
 
+// What a listener's TLS is, both ways; read and found good.
+struct Tls {
+  TlsOptions options;
+  ClientTls clients = ClientTls::off;
+  std::shared_ptr<proxy::Credentials> files;  // with a server unless `clients` is off, a client unless upstream is
+};
+
 class Hub : public std::enable_shared_from_this<Hub> {
  public:
-  Hub(proxy::ListenerSettings settings, boost::asio::any_io_executor executor);
+  Hub(proxy::ListenerSettings settings, Tls tls, boost::asio::any_io_executor executor);
 
   // The first segment whose conditions all hold; one past the last when none does.
   std::size_t segment_of(const Startup& startup) const;
@@ -30,7 +38,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   // Passes a client's cancel request on to the server its session uses at this moment, if the key is right and the
   // session is busy. A wrong key is ignored, as the server itself does; more than a few dozen at once are too.
   boost::asio::awaitable<void> cancel(Startup request);
-  boost::asio::awaitable<void> cancel_at(Endpoint endpoint, BackendKey key);
+  boost::asio::awaitable<void> cancel_at(Instance at, BackendKey key);
 
   // Ends idle sessions now and busy ones after their transaction.
   void stop();
@@ -38,6 +46,9 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
   const boost::asio::any_io_executor executor;
   const proxy::ListenerSettings settings;
+  const Tls tls;
+  const std::shared_ptr<proxy::Watchdog> watchdog;
+  const std::shared_ptr<Dialer> dialer;
   const Credentials credentials;
   const std::shared_ptr<MirrorPool> mirror;
   int warming = 0;  // connections to the shadow being opened ahead of time, over all sessions

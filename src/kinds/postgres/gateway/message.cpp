@@ -101,6 +101,12 @@ std::string error_response(std::string_view severity, std::string_view sqlstate,
 
 std::string authentication_ok() { return message('R', std::string(4, '\0')); }
 
+std::string authentication_sasl(std::string_view mechanisms) {
+  std::string body;
+  append_u32(body, static_cast<std::uint32_t>(Auth::sasl));
+  return message('R', body + std::string(mechanisms));
+}
+
 std::string parameter_status(std::string_view name, std::string_view value) {
   std::string body;
   append_string(body, name);
@@ -124,6 +130,13 @@ std::string query(std::string_view sql) {
 
 std::string sync() { return message('S', {}); }
 std::string terminate() { return message('X', {}); }
+
+std::string ssl_request() {
+  std::string out;
+  append_u32(out, 8);
+  append_u32(out, 80877103);
+  return out;
+}
 
 std::string startup_packet(const Startup& startup) {
   std::string body;

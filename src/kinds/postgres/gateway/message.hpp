@@ -68,12 +68,14 @@ std::string message(char type, std::string_view body);
 std::string error_response(std::string_view severity, std::string_view sqlstate, std::string_view text,
                            std::string_view hint = {});
 std::string authentication_ok();
+std::string authentication_sasl(std::string_view mechanisms);
 std::string parameter_status(std::string_view name, std::string_view value);
 std::string backend_key_data(const BackendKey& key);
 std::string ready_for_query(char status);
 std::string query(std::string_view sql);
 std::string sync();
 std::string terminate();
+std::string ssl_request();
 std::string startup_packet(const Startup& startup);
 std::string cancel_request(const BackendKey& key);
 

@@ -45,8 +45,8 @@ Startup read_only(const Startup& like) {
 
 }  // namespace
 
-MirrorPool::MirrorPool(asio::any_io_executor executor, const Credentials& credentials)
-    : executor_(std::move(executor)), credentials_(credentials) {}
+MirrorPool::MirrorPool(std::shared_ptr<Dialer> dialer, const Credentials& credentials)
+    : dialer_(std::move(dialer)), executor_(dialer_->executor), credentials_(credentials) {}
 
 void MirrorPool::report(const MirrorJob& job, const proxy::MirrorResult& result) {
   if (stopped_) return;
@@ -82,7 +82,7 @@ void MirrorPool::submit(MirrorJob job, const Startup& like) {
 void MirrorPool::stop() {
   stopped_ = true;
   for (auto& [raw, backend] : open_)
-    if (const auto alive = backend.lock()) close_quietly(alive->socket);
+    if (const auto alive = backend.lock()) alive->conn->close();
   for (auto& [key, lane] : lanes_) lane->bell.ring();
 }
 
@@ -99,7 +99,7 @@ asio::awaitable<void> MirrorPool::work(std::shared_ptr<Lane> lane, std::string k
     lane->jobs.pop_front();
     --queued_;
     if (!backend || backend->dead || backend->peek() != Backend::Peek::quiet) {
-      auto opened = co_await open_backend(executor_, *job.target, 0, lane->startup, credentials_, job_timeout);
+      auto opened = co_await open_backend(dialer_, *job.target, 0, lane->startup, credentials_, job_timeout);
       if (stopped_) break;
       if (!opened) {
         log::debug("mirror: {}", opened.error().what);
@@ -136,10 +136,10 @@ asio::awaitable<void> MirrorPool::work(std::shared_ptr<Lane> lane, std::string k
 
 asio::awaitable<proxy::MirrorResult> MirrorPool::run(Backend& b, const MirrorJob& job) {
   const auto began = Clock::now();
-  Deadline deadline(executor_, job_timeout, [&] { close_quietly(b.socket); });
+  Deadline deadline(executor_, job_timeout, [&] { b.conn->close(); });
   proxy::MirrorResult result;
   std::string tag;
-  bool failed = !co_await send(b.socket, job.bytes);
+  bool failed = !co_await send(*b.conn, job.bytes);
   bool ready = false;
   while (!failed && !ready) {
     const auto piece = co_await read_message(b);
@@ -153,11 +153,11 @@ asio::awaitable<proxy::MirrorResult> MirrorPool::run(Backend& b, const MirrorJob
       if (piece->type == 'S') b.note(*piece);
       ready = piece->type == 'Z';
     }
-    b.inbox.consume(piece->size);
+    b.conn->consume(piece->size);
   }
   if (failed) {
     b.dead = true;
-    close_quietly(b.socket);
+    b.conn->close();
     result.error = true;
   }
   result.mismatched = result.error || tag != job.tag;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "kinds/postgres/gateway/backend.hpp"
+#include "kinds/postgres/gateway/link.hpp"
 #include "proxy/gate.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
@@ -26,7 +27,7 @@ struct MirrorJob {
 
 class MirrorPool : public std::enable_shared_from_this<MirrorPool> {
  public:
-  MirrorPool(boost::asio::any_io_executor executor, const Credentials& credentials);
+  MirrorPool(std::shared_ptr<Dialer> dialer, const Credentials& credentials);
   // `like`: the session's startup, so that the copy sees the same database, user and options.
   void submit(MirrorJob job, const Startup& like);
   // Ends every connection; nothing is reported any more.
@@ -45,7 +46,8 @@ class MirrorPool : public std::enable_shared_from_this<MirrorPool> {
   boost::asio::awaitable<proxy::MirrorResult> run(Backend& backend, const MirrorJob& job);
   void report(const MirrorJob& job, const proxy::MirrorResult& result);
 
-  boost::asio::any_io_executor executor_;
+  const std::shared_ptr<Dialer> dialer_;
+  const boost::asio::any_io_executor executor_;
   const Credentials& credentials_;
   // Shared with their workers, which may still be unwinding when a lane is given up.
   std::map<std::string, std::shared_ptr<Lane>> lanes_;

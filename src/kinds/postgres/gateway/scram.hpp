@@ -1,7 +1,7 @@
 // The client's half of the password exchanges that PostgreSQL asks for: SCRAM-SHA-256 (RFC 5802, RFC 7677) and md5.
-// Pure but for the nonce, which the caller brings. No channel binding: our connections to servers carry no TLS yet.
-// Passwords are used as they are, without SASLprep, as libpq does for text it cannot normalise; ASCII is the same
-// either way.
+// Pure but for the nonce, which the caller brings. No channel binding: who a server is, its certificate says
+// (upstream_tls: verify_full). Passwords are used as they are, without SASLprep, as libpq does for text it cannot
+// normalise; ASCII is the same either way.
 #pragma once
 
 #include <cstdint>

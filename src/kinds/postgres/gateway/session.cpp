@@ -1,19 +1,17 @@
 #include "kinds/postgres/gateway/session.hpp"
 
-#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include "base/log.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
 
 namespace asio = boost::asio;
-constexpr auto use = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
@@ -32,7 +30,7 @@ bool ends_request(char type) { return type == 'Q' || type == 'S' || type == 'F';
 
 Session::Session(std::shared_ptr<Hub> hub, asio::ip::tcp::socket client, proxy::Gate& gate)
     : hub_(std::move(hub)),
-      client_(std::move(client)),
+      client_(std::move(client), hub_->watchdog),
       gate_(gate),
       bell_(hub_->executor),
       write_bell_(hub_->executor) {}
@@ -62,19 +60,14 @@ asio::awaitable<void> Session::run() {
   pass_.reset();
   mark_.reset();
   for (const auto& backend : backends_) {
-    // A polite end frees the server's process at once; an abandoned transaction is rolled back either way.
-    if (!backend->dead && tracker_.idle()) {
-      boost::system::error_code ignored;
-      backend->socket.non_blocking(true, ignored);
-      backend->socket.write_some(asio::buffer(terminate()), ignored);
-    }
-    close_quietly(backend->socket);
+    // An abandoned transaction is rolled back either way.
+    if (!backend->dead && tracker_.idle()) backend->leave();
+    backend->conn->close();
   }
   bell_.ring();
   write_bell_.ring();
   if (goodbye) co_await linger();
-  boost::system::error_code ignored;
-  client_.close(ignored);
+  client_.close();
   while (children_ > 0) co_await bell_.wait();
   backends_.clear();
   active_.reset();
@@ -88,7 +81,7 @@ asio::awaitable<void> Session::see_off() {
   for (int round = 0; round < 2; ++round) {
     const auto b = active_;
     if (!b || b->dead || !unit_open_ || !unit_sent_ || tracker_.drained() || tracker_.in_copy()) co_return;
-    if (round == 1) co_await hub_->cancel_at(b->instance.endpoint, b->key);
+    if (round == 1) co_await hub_->cancel_at(b->instance, b->key);
     Deadline patience(hub_->executor, orphan_max, [&] { bell_.ring(); });
     while (unit_open_ && !b->dead && !tracker_.drained() && !patience.passed()) co_await bell_.wait();
   }
@@ -97,14 +90,11 @@ asio::awaitable<void> Session::see_off() {
 // Reads on until the client has closed too: closing with unread bytes would reset the connection and take our last
 // words with it.
 asio::awaitable<void> Session::linger() {
-  boost::system::error_code ignored;
-  client_.shutdown(asio::socket_base::shutdown_send, ignored);
-  Deadline deadline(hub_->executor, goodbye_max, [&] { client_.close(ignored); });
-  char scrap[4096];
-  for (;;) {
-    const auto [error, n] = co_await client_.async_read_some(asio::buffer(scrap), use);
-    if (error) co_return;
-  }
+  error_code ignored;
+  client_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+  client_.watch().arm(goodbye_max);
+  do client_.consume(client_.unread().size());
+  while (!co_await client_.fill());
 }
 
 void Session::spawn(asio::awaitable<void> child) {
@@ -119,9 +109,8 @@ void Session::spawn(asio::awaitable<void> child) {
 void Session::give_up() {
   if (closing_) return;
   closing_ = true;
-  boost::system::error_code ignored;
-  client_.close(ignored);
-  for (const auto& backend : backends_) close_quietly(backend->socket);
+  client_.close();
+  for (const auto& backend : backends_) backend->conn->close();
   bell_.ring();
   write_bell_.ring();
 }
@@ -138,15 +127,16 @@ std::optional<Session::CancelTarget> Session::cancel() {
     return std::nullopt;
   }
   if (!unit_open_ || !active_ || active_->dead) return std::nullopt;
-  return CancelTarget{active_->instance.endpoint, active_->key};
+  return CancelTarget{active_->instance, active_->key};
 }
 
 asio::awaitable<void> Session::serve_client() {
+  client_.expect_more();
   while (!closing_) {
     if (!co_await handle_input()) co_return;
-    const auto [error, n] = co_await client_.async_read_some(inbox_.room(), use);
+    error_code error;
+    if (!client_.fill_now(error)) error = co_await client_.fill();
     if (error) co_return;
-    inbox_.arrived(n);
   }
 }
 
@@ -156,7 +146,8 @@ bool continues_request(char type) { return type == 'd' || type == 'c' || type ==
 bool Session::may_pipeline() const { return Clock::now() - unit_began_ < pipeline_max; }
 
 // A message of this type must not go out yet: the last answer is still on its way to the client, or the unit has
-// pipelined enough. What belongs to a COPY to the server never waits: the answer it would wait for comes only behind it.
+// pipelined enough. What belongs to a COPY to the server never waits: the answer it would wait for comes only behind
+// it.
 bool Session::must_wait(char type) const {
   if (!unit_open_ || closing_ || tracker_.copying_in() || continues_request(type)) return false;
   return tracker_.idle() || tracker_.queued() >= queued_max ||
@@ -169,7 +160,7 @@ asio::awaitable<bool> Session::handle_input() {
   std::size_t from = 0;
   bool end = false;
   while (!end) {
-    const auto bytes = inbox_.view();
+    const auto bytes = client_.unread();
     const auto next = framer_.next(bytes.substr(at));
     if (!next) {
       co_await farewell(error_response("FATAL", "08P01", next.error().what));
@@ -197,8 +188,8 @@ asio::awaitable<bool> Session::handle_input() {
     }
     at += piece.size;
   }
-  const bool sent = co_await send_to_server(inbox_.view().substr(from, at - from));
-  inbox_.consume(at);
+  const bool sent = co_await send_to_server(client_.unread().substr(from, at - from));
+  client_.consume(at);
   co_return sent && !end;
 }
 
@@ -250,17 +241,19 @@ asio::awaitable<bool> Session::send_to_server(std::string_view bytes) {
     }
     const auto b = active_;
     sending_ = true;
-    const auto [error, n] = co_await asio::async_write(b->socket, asio::buffer(bytes), use);
+    proxy::Conn::Parts parts{asio::buffer(bytes)};
+    proxy::Conn::Written written;
+    if (!b->conn->write_now(parts, written)) written = co_await b->conn->write_on(parts, written);
     sending_ = false;
-    unit_sent_ = unit_sent_ || n > 0;
+    unit_sent_ = unit_sent_ || written.bytes > 0;
     if (!unit_open_) co_return !closing_;  // answered already, or ended with it
-    if (!error && !b->dead) co_return !closing_;
-    if (error && !unit_sent_) {
+    if (!written.error && !b->dead) co_return !closing_;
+    if (written.error && !unit_sent_) {
       forget(*b);
       continue;
     }
     // The server's own last words may still wait to be read; the pump knows when there are no more.
-    Deadline patience(hub_->executor, goodbye_max, [&] { close_quietly(b->socket); });
+    Deadline patience(hub_->executor, goodbye_max, [&] { b->conn->close(); });
     while (!b->dead && !closing_) co_await bell_.wait();
     if (unit_open_) co_await report_loss();
     co_return false;

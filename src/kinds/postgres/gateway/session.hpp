@@ -21,10 +21,13 @@
 #include "kinds/postgres/gateway/backend.hpp"
 #include "kinds/postgres/gateway/hub.hpp"
 #include "kinds/postgres/gateway/link.hpp"
+#include "kinds/postgres/gateway/opening.hpp"
 #include "kinds/postgres/gateway/tracker.hpp"
 #include "proxy/gate.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
+
+using boost::system::error_code;
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -36,7 +39,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Opens the connection to the shadow ahead of time, or gives up one that no table names any more.
   void consider_warm_up();
   struct CancelTarget {
-    Endpoint endpoint;
+    Instance instance;
     BackendKey key;
   };
   // Whom to ask; nothing when the session is idle, or waits at the gate and was woken instead.
@@ -52,10 +55,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // session_login.cpp
   Awaitable<bool> start_up();
   Awaitable<std::optional<Startup>> read_startup();
+  Awaitable<bool> shake_hands(Opening& opening);
   Awaitable<bool> log_in();
   enum class LoginStep { done, failed, retry };
   Awaitable<LoginStep> relay_login(Backend& backend);
-  Awaitable<bool> relay_secret(Backend& backend);
+  Awaitable<bool> relay_secret(Backend& backend, bool begins_sasl);
   Awaitable<void> tunnel();
   Awaitable<void> tunnel_back(BackendPtr backend);
 
@@ -119,7 +123,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool settings_allow_mirror() const;
 
   const std::shared_ptr<Hub> hub_;
-  boost::asio::ip::tcp::socket client_;
+  proxy::Conn client_;
   proxy::Gate& gate_;
   std::optional<proxy::SessionMark> session_mark_;
   std::optional<proxy::UnmovableMark> mark_;
@@ -131,7 +135,6 @@ class Session : public std::enable_shared_from_this<Session> {
   BackendKey key_;           // what the client holds
   bool replication_ = false;
 
-  Inbox inbox_;
   Framer framer_{Origin::frontend};
   Tracker tracker_;
   bool forward_rest_ = false;

@@ -1,7 +1,9 @@
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
+#include "base/log.hpp"
+#include "kinds/postgres/gateway/binding.hpp"
 #include "kinds/postgres/gateway/session.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
@@ -11,8 +13,6 @@ constexpr auto use = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
-// Encryption is refused once per kind; a client that goes on asking is not one.
-constexpr int negotiations_max = 2;
 // A client that stalls in its login must not keep a handover from draining.
 constexpr Millis login_pass_max{200};
 // How long a server that is away (a crash, a switch) is tried again for a client that has not seen any of it.
@@ -48,35 +48,47 @@ asio::awaitable<bool> Session::start_up() {
 }
 
 asio::awaitable<std::optional<Startup>> Session::read_startup() {
-  int negotiations = 0;
-  for (;;) {
-    const auto bytes = inbox_.view();
-    const auto size = startup_size(bytes);
-    if (!size) {
-      co_await farewell(error_response("FATAL", "08P01", size.error().what));
-      co_return std::nullopt;
-    }
-    if (!*size || bytes.size() < **size) {
-      const auto [error, n] = co_await client_.async_read_some(inbox_.room(), use);
-      if (error) co_return std::nullopt;
-      inbox_.arrived(n);
-      continue;
-    }
-    auto startup = parse_startup(bytes.substr(0, **size));
-    const bool more = bytes.size() > **size;
-    inbox_.consume(**size);
-    if (!startup) {
-      co_await farewell(error_response("FATAL", "08P01", startup.error().what));
-      co_return std::nullopt;
-    }
-    if (startup->kind != Startup::Kind::ssl && startup->kind != Startup::Kind::gss) co_return *std::move(startup);
-    // Bytes sent along with an encryption request could be somebody else's (CVE-2021-23222's sisters).
-    if (more || ++negotiations > negotiations_max) {
-      co_await farewell(error_response("FATAL", "08P01", "unexpected bytes or too many requests before startup"));
-      co_return std::nullopt;
-    }
-    if (!co_await to_client(std::string("N"))) co_return std::nullopt;
+  Opening opening(hub_->tls.clients);
+  if (hub_->tls.clients != ClientTls::off) {
+    const auto first = co_await client_.peek();
+    if (!first || (opening.begins_tls(*first) && !co_await shake_hands(opening))) co_return std::nullopt;
   }
+  for (;;) {
+    auto next = opening.next(client_.unread());
+    client_.consume(next.used);
+    const auto& refusal = next.refusal;
+    switch (next.step) {
+      case Opening::Step::wait:
+        if (co_await client_.fill()) co_return std::nullopt;
+        break;
+      case Opening::Step::say_no:
+        if (!co_await to_client(std::string("N"))) co_return std::nullopt;
+        break;
+      case Opening::Step::say_yes:
+        if (!co_await to_client(std::string("S")) || !co_await shake_hands(opening)) co_return std::nullopt;
+        break;
+      case Opening::Step::session:
+      case Opening::Step::cancel:
+        co_return std::move(next.startup);
+      case Opening::Step::refuse:
+        co_await farewell(error_response("FATAL", refusal.sqlstate, refusal.text, refusal.hint));
+        co_return std::nullopt;
+      case Opening::Step::hang_up:
+        co_await farewell({});
+        co_return std::nullopt;
+    }
+  }
+}
+
+asio::awaitable<bool> Session::shake_hands(Opening& opening) {
+  const auto server = hub_->tls.files->server();
+  const auto done = co_await client_.secure(server->accept());
+  if (!done.error && opening.secured(client_.alpn(), client_.peer_common_name())) co_return true;
+  log::debug("{}: a client's TLS: {}", hub_->settings.resource,
+             done.error ? done.why : "it began without a request, and did not name PostgreSQL's protocol");
+  // What TLS has told the client must not be taken along by a reset.
+  co_await farewell({});
+  co_return false;
 }
 
 // A login needs leave like any work, so that none runs into a server that is being fenced.
@@ -84,6 +96,7 @@ asio::awaitable<bool> Session::log_in() {
   const auto began = Clock::now();
   for (;;) {
     std::string failure;
+    bool passing = true;
     {
       auto entered = co_await enter();
       if (!entered) {
@@ -97,14 +110,17 @@ asio::awaitable<bool> Session::log_in() {
       });
       // Whatever the segment's weights say: the first server is the one that can do everything.
       const Instance target = gate_.table().current;
-      auto socket = co_await connect(hub_->executor, target.endpoint, login_retry_max);
+      auto conn = co_await hub_->dialer->dial(target, login_retry_max);
       LoginStep step = LoginStep::retry;
-      if (socket) {
-        active_ = std::make_shared<Backend>(*std::move(socket), target, gate_.table().epoch);
+      if (conn) {
+        active_ = std::make_shared<Backend>(*std::move(conn), target, gate_.table().epoch);
         backends_.assign(1, active_);
         step = co_await relay_login(*active_);
+        // With TLS 1.3 a server that does not like our certificate says so once we think that all is well.
+        if (step == LoginStep::retry) failure = active_->conn->why();
       } else {
-        failure = socket.error().what;
+        failure = conn.error().what;
+        passing = conn.error().code == Code::unreachable || conn.error().code == Code::timeout;
       }
       if (pass) pass->finish(step != LoginStep::retry, std::chrono::duration_cast<proxy::Micros>(Clock::now() - began));
       if (closing_) co_return false;
@@ -112,7 +128,7 @@ asio::awaitable<bool> Session::log_in() {
       if (step == LoginStep::failed) co_return false;
       if (active_) forget(*BackendPtr(active_));
     }
-    if (Clock::now() - began >= login_retry_max) {
+    if (!passing || Clock::now() - began >= login_retry_max) {
       if (failure.empty()) failure = "the server ended the connection";
       co_await farewell(error_response("FATAL", "08006", "no server to log in to: " + failure));
       co_return false;
@@ -129,7 +145,7 @@ asio::awaitable<Session::LoginStep> Session::relay_login(Backend& b) {
   bool asked = false;
   std::string said;
   const std::string hello = startup_packet(startup_);
-  if (!co_await send(b.socket, hello)) co_return LoginStep::retry;
+  if (!co_await send(*b.conn, hello)) co_return LoginStep::retry;
   // Closing the session (deadline, cancellation) must end the wait for a server that does not answer.
   for (;;) {
     const auto piece = co_await read_message(b);
@@ -139,8 +155,9 @@ asio::awaitable<Session::LoginStep> Session::relay_login(Backend& b) {
       co_await farewell(error_response("FATAL", "08006", "the server ended the connection during login"));
       co_return LoginStep::failed;
     }
-    const std::string_view raw = b.inbox.view().substr(0, piece->size);
+    const std::string_view raw = b.conn->unread().substr(0, piece->size);
     bool client_answers = false;
+    bool begins_sasl = false;
     bool done = false;
     bool refused = false;
     if (!piece->head) {
@@ -158,6 +175,8 @@ asio::awaitable<Session::LoginStep> Session::relay_login(Backend& b) {
       if (piece->type == 'R') {
         const auto auth = decode_auth(piece->body);
         client_answers = auth && auth->kind != Auth::ok && auth->kind != Auth::sasl_final;
+        begins_sasl = auth && auth->kind == Auth::sasl;
+        if (begins_sasl) said += authentication_sasl(unbound_mechanisms(auth->data));
       }
       if (piece->type == 'S') {
         b.note(*piece);
@@ -165,16 +184,16 @@ asio::awaitable<Session::LoginStep> Session::relay_login(Backend& b) {
         if (const auto status = decode_parameter_status(piece->body)) told_[std::string(status->name)] = status->value;
       }
       done = piece->type == 'Z';
-      said += raw;
+      if (!begins_sasl) said += raw;
     }
-    b.inbox.consume(piece->size);
+    b.conn->consume(piece->size);
     if (refused) {
       // The rest of an error too large to come in one piece.
       while (!b.framer.between_messages()) {
         const auto rest = co_await read_message(b);
         if (!rest) break;
-        said += b.inbox.view().substr(0, rest->size);
-        b.inbox.consume(rest->size);
+        said += b.conn->unread().substr(0, rest->size);
+        b.conn->consume(rest->size);
       }
       co_await farewell(std::move(said));
       co_return LoginStep::failed;
@@ -185,30 +204,34 @@ asio::awaitable<Session::LoginStep> Session::relay_login(Backend& b) {
     if (done) co_return LoginStep::done;
     if (client_answers) {
       asked = true;
-      if (!co_await relay_secret(b)) co_return LoginStep::failed;
+      if (!co_await relay_secret(b, begins_sasl)) co_return LoginStep::failed;
     }
   }
 }
 
 // One answer of the client's to the server's request, unseen and unkept.
-asio::awaitable<bool> Session::relay_secret(Backend& b) {
+asio::awaitable<bool> Session::relay_secret(Backend& b, bool begins_sasl) {
   for (;;) {
-    const auto piece = framer_.next(inbox_.view());
+    const auto piece = framer_.next(client_.unread());
     if (!piece || (*piece && (*piece)->head && (*piece)->type != 'p')) {
       if (piece && (*piece)->type == 'X') co_return false;
       co_await farewell(error_response("FATAL", "08P01", piece ? "expected a password message" : piece.error().what));
       co_return false;
     }
+    if (*piece && begins_sasl && b.conn->is_secure() && misses_binding((*piece)->body)) {
+      co_await farewell(error_response(
+          "FATAL", "28000", "SCRAM cannot be relayed between two TLS connections for a client that can bind it to one",
+          "Connect with channel_binding=disable, or have TLS on one side of the gateway only."));
+      co_return false;
+    }
     if (*piece) {
-      const bool sent = co_await send(b.socket, inbox_.view().substr(0, (*piece)->size));
-      inbox_.consume((*piece)->size);
+      const bool sent = co_await send(*b.conn, client_.unread().substr(0, (*piece)->size));
+      client_.consume((*piece)->size);
       // A server that has gone away shows when its answer is read.
       static_cast<void>(sent);
       co_return true;
     }
-    const auto [error, n] = co_await client_.async_read_some(inbox_.room(), use);
-    if (error) co_return false;
-    inbox_.arrived(n);
+    if (co_await client_.fill()) co_return false;
   }
 }
 
@@ -217,24 +240,20 @@ asio::awaitable<void> Session::tunnel() {
   const auto b = active_;
   spawn(tunnel_back(b));
   while (!closing_) {
-    const auto bytes = inbox_.view();
-    if (!bytes.empty() && !co_await send(b->socket, bytes)) break;
-    inbox_.consume(bytes.size());
-    const auto [error, n] = co_await client_.async_read_some(inbox_.room(), use);
-    if (error) break;
-    inbox_.arrived(n);
+    const auto bytes = client_.unread();
+    if (!bytes.empty() && !co_await send(*b->conn, bytes)) break;
+    client_.consume(bytes.size());
+    if (co_await client_.fill()) break;
   }
-  close_quietly(b->socket);
+  b->conn->close();
 }
 
 asio::awaitable<void> Session::tunnel_back(BackendPtr b) {
   for (;;) {
-    const auto bytes = b->inbox.view();
+    const auto bytes = b->conn->unread();
     if (!bytes.empty() && !co_await to_client({asio::buffer(bytes)})) break;
-    b->inbox.consume(bytes.size());
-    const auto [error, n] = co_await b->socket.async_read_some(b->inbox.room(), use);
-    if (error) break;
-    b->inbox.arrived(n);
+    b->conn->consume(bytes.size());
+    if (co_await b->conn->fill()) break;
   }
   give_up();
 }

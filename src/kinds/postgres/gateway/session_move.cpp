@@ -119,16 +119,12 @@ asio::awaitable<Result<void>> Session::attach(Instance target, std::uint64_t epo
 
 asio::awaitable<Result<Session::BackendPtr>> Session::open(Instance target, std::uint64_t epoch) {
   const Millis within = std::min(hub_->settings.upstream_timeout, connect_max);
-  FS_CO_TRY(opened,
-            co_await open_backend(hub_->executor, target, epoch, startup_, hub_->credentials, within));
+  FS_CO_TRY(opened, co_await open_backend(hub_->dialer, target, epoch, startup_, hub_->credentials, within));
   if (closing_) co_return fail(Code::cancelled, "the session has ended");
   // A unit and the warm-up may both have begun to open one: the session keeps the first.
   for (const auto& there : backends_)
     if (!there->dead && there->serves(target) && there->epoch == epoch) {
-      boost::system::error_code ignored;
-      opened->socket.non_blocking(true, ignored);
-      opened->socket.write_some(asio::buffer(terminate()), ignored);
-      close_quietly(opened->socket);
+      opened->leave();
       co_return there;
     }
   backends_.push_back(opened);
@@ -159,8 +155,8 @@ asio::awaitable<Result<void>> Session::bring_up_to_date(Backend& b) {
 asio::awaitable<Result<void>> Session::exchange(Backend& b, std::string bytes, int ready) {
   Exchange answers{.ready_owed = ready};
   b.exchange = &answers;
-  Deadline deadline(hub_->executor, exchange_max, [&] { close_quietly(b.socket); });
-  const bool sent = co_await send(b.socket, bytes);
+  Deadline deadline(hub_->executor, exchange_max, [&] { b.conn->close(); });
+  const bool sent = co_await send(*b.conn, bytes);
   while (sent && !answers.done() && !b.dead && !closing_) co_await bell_.wait();
   b.exchange = nullptr;
   if (!answers.done()) {
@@ -213,7 +209,7 @@ Session::BackendPtr Session::find(const Instance& instance) const {
 
 void Session::forget(Backend& b) {
   b.dead = true;
-  close_quietly(b.socket);
+  b.conn->close();
   if (active_.get() == &b) active_.reset();
   std::erase_if(backends_, [&](const BackendPtr& other) { return other.get() == &b; });
 }
@@ -230,7 +226,7 @@ void Session::prune() {
   for (const auto& b : backends_)
     if (unwanted(b)) {
       b->dead = true;
-      close_quietly(b->socket);
+      b->conn->close();
     }
   std::erase_if(backends_, unwanted);
 }

@@ -1,33 +1,30 @@
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/buffer.hpp>
 
 #include "kinds/postgres/gateway/session.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
 
 namespace asio = boost::asio;
-constexpr auto use = asio::as_tuple(asio::use_awaitable);
 
 void Session::start_pump(BackendPtr backend) { spawn(pump(std::move(backend))); }
 
 asio::awaitable<void> Session::pump(BackendPtr b) {
   co_await asio::this_coro::throw_if_cancelled(false);
   while (!closing_) {
-    const auto [error, n] = co_await b->socket.async_read_some(b->inbox.room(), use);
+    error_code error;
+    if (!b->conn->fill_now(error)) error = co_await b->conn->fill();
     if (error) break;
-    b->inbox.arrived(n);
     if (!co_await relay(*b)) break;
   }
   b->dead = true;
-  close_quietly(b->socket);
+  b->conn->close();
   if (!closing_) co_await lost(*b);
   bell_.ring();
 }
 
 // Everything whole that the server has sent. False: it does not speak the protocol.
 asio::awaitable<bool> Session::relay(Backend& b) {
-  const auto bytes = b.inbox.view();
+  const auto bytes = b.conn->unread();
   std::vector<asio::const_buffer> out;
   std::size_t at = 0;
   std::size_t from = 0;
@@ -50,7 +47,7 @@ asio::awaitable<bool> Session::relay(Backend& b) {
   // Before the answer is written: a client that reads slowly must not keep a handover from draining.
   if (ended) unit_ended();
   if (!out.empty()) co_await to_client(std::move(out));
-  b.inbox.consume(at);
+  b.conn->consume(at);
   if (ended) {
     unit_open_ = false;
     consider_warm_up();
@@ -176,13 +173,20 @@ asio::awaitable<bool> Session::to_client(std::vector<asio::const_buffer> bytes) 
   while (writing_ && !client_gone_) co_await write_bell_.wait();
   if (client_gone_ || !client_.is_open()) co_return false;
   writing_ = true;
-  const auto [error, n] = co_await asio::async_write(client_, bytes, use);
+  error_code error;
+  for (std::size_t at = 0; at < bytes.size() && !error;) {
+    proxy::Conn::Parts parts;
+    for (auto& part : parts)
+      if (at < bytes.size()) part = bytes[at++];
+    proxy::Conn::Written written;
+    if (!client_.write_now(parts, written)) written = co_await client_.write_on(parts, written);
+    error = written.error;
+  }
   writing_ = false;
   write_bell_.ring();
   if (!error) co_return true;
   client_gone_ = true;
-  boost::system::error_code ignored;
-  client_.close(ignored);  // wakes serve_client(), which sees the rest through
+  client_.close();  // wakes serve_client(), which sees the rest through
   co_return false;
 }
 
@@ -191,9 +195,8 @@ asio::awaitable<void> Session::farewell(std::string bytes) {
   closing_ = true;
   ready_ = false;
   if (!bytes.empty()) co_await to_client(std::move(bytes));
-  boost::system::error_code ignored;
-  client_.shutdown(asio::socket_base::shutdown_send, ignored);
-  client_.cancel(ignored);
+  if (!writing_ && client_.is_open()) co_await client_.end_sending();
+  client_.cancel();
   bell_.ring();
 }
 

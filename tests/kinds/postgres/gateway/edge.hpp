@@ -64,12 +64,18 @@ class Edge {
     if (!socket) throw std::runtime_error(socket.error().what);
     return std::move(*socket);
   }
+  static std::unique_ptr<proxy::Protocol> protocol_of(const proxy::ListenerSettings& settings,
+                                                      boost::asio::io_context& context) {
+    auto made = kinds::make_postgres_protocol(settings, context.get_executor());
+    if (!made) throw std::runtime_error(made.error().what);
+    return std::move(*made);
+  }
   explicit Edge(proxy::ListenerSettings settings)
       : settings_(std::move(settings)),
         gate_(std::make_unique<proxy::GateImpl>(
             context_.get_executor(),
             proxy::GateSettings{settings_.resource, settings_.segments, settings_.primary, 1000, 7})),
-        protocol_(kinds::make_postgres_protocol(settings_, context_.get_executor())),
+        protocol_(protocol_of(settings_, context_)),
         hall_(std::make_unique<proxy::Hall>(context_, settings_.resource, *gate_, *protocol_, crowd_, 0)),
         listener_(std::make_unique<proxy::Listener>(context_, settings_, listen(settings_), crowd_,
                                                     std::vector<proxy::Hall*>{hall_.get()})),

@@ -1,12 +1,8 @@
 // Families 10 to 13 of bad input, and clients that are slow or rude: they cost only themselves.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "edge.hpp"
-#include "kinds/postgres/gateway/message.hpp"
+#include "raw.hpp"
 
 namespace foreshadow {
 namespace {
@@ -14,51 +10,6 @@ namespace {
 using namespace foreshadow::testing;
 using namespace foreshadow::kinds::pg_gateway;
 
-// A client without manners: bytes in, bytes out.
-class Raw {
- public:
-  explicit Raw(std::uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_port = htons(port);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd_, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0) throw std::runtime_error("connect");
-  }
-  ~Raw() { close(fd_); }
-  void send(std::string_view bytes) const { static_cast<void>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }
-  // Reads until `enough` says so or the other side closes; empty after ten seconds of nothing.
-  template <class Enough>
-  std::string read(Enough&& enough) {
-    std::string got;
-    while (!enough(got)) {
-      pollfd p{fd_, POLLIN, 0};
-      if (poll(&p, 1, 10'000) <= 0) return "";
-      char buffer[4096];
-      const auto n = recv(fd_, buffer, sizeof buffer, 0);
-      if (n <= 0) {
-        closed_ = true;
-        break;
-      }
-      got.append(buffer, static_cast<std::size_t>(n));
-    }
-    return got;
-  }
-  std::string read_all() {
-    return read([](const std::string&) { return false; });
-  }
-  bool closed() const { return closed_; }
-
- private:
-  int fd_;
-  bool closed_ = false;
-};
-
-std::string startup(std::vector<std::pair<std::string, std::string>> parameters) {
-  Startup s;
-  s.version = 3 << 16;
-  s.parameters = std::move(parameters);
-  return startup_packet(s);
-}
 bool is_ready(const std::string& bytes) { return bytes.ends_with(ready_for_query('I')); }
 
 class PgHostile : public ::testing::Test {

@@ -5,9 +5,9 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "kinds/http/session/conn.hpp"
+#include "proxy/conn/conn.hpp"
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 namespace asio = boost::asio;
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
@@ -155,4 +155,4 @@ awaitable<void> Conn::end_sending() {
   socket_.shutdown(asio::socket_base::shutdown_send, ignored);
 }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

@@ -15,7 +15,7 @@
 #include <boost/version.hpp>
 #include <utility>
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 inline constexpr bool kWaitsByEdge = BOOST_VERSION == 108100;
 
@@ -29,16 +29,15 @@ struct AfterEmptyRead {
   value_type nowhere{&byte, 1};
 };
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy
 
 #if BOOST_VERSION == 108100
 template <>
-class boost::asio::detail::reactive_socket_recv_op_base<foreshadow::kinds::http::AfterEmptyRead>
+class boost::asio::detail::reactive_socket_recv_op_base<foreshadow::proxy::AfterEmptyRead>
     : public boost::asio::detail::reactor_op {
  public:
   reactive_socket_recv_op_base(const boost::system::error_code& success, socket_type, socket_ops::state_type,
-                               const foreshadow::kinds::http::AfterEmptyRead&, socket_base::message_flags,
-                               func_type complete)
+                               const foreshadow::proxy::AfterEmptyRead&, socket_base::message_flags, func_type complete)
       : reactor_op(success, &reactive_socket_recv_op_base::do_perform, complete) {}
 
   // First asked as the wait begins, then at each edge.
@@ -52,7 +51,7 @@ class boost::asio::detail::reactive_socket_recv_op_base<foreshadow::kinds::http:
 };
 #endif
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 // Calls `handler` with an error code at the next edge: readable, at its end, or broken. operation_aborted: the socket
 // was cancelled or closed.
@@ -64,4 +63,4 @@ void on_next_edge(boost::asio::ip::tcp::socket& socket, Handler handler) {
     socket.async_wait(boost::asio::socket_base::wait_read, std::move(handler));
 }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

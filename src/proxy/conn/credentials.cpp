@@ -1,10 +1,10 @@
-#include "kinds/http/session/credentials.hpp"
+#include "proxy/conn/credentials.hpp"
 
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 namespace {
 
@@ -106,4 +106,4 @@ Result<std::shared_ptr<Credentials>> Credentials::another(boost::asio::any_io_ex
 
 void Credentials::stop_watching() { source_->watch.reset(); }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

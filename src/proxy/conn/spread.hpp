@@ -6,7 +6,7 @@
 
 #include "base/time.hpp"
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 // When the i-th of n (from zero) goes: within the i-th of n equal parts of `within`, where `jitter` in [0, 1) says.
 inline std::chrono::microseconds spread(std::size_t i, std::size_t n, Millis within, double jitter) {
@@ -15,4 +15,4 @@ inline std::chrono::microseconds spread(std::size_t i, std::size_t n, Millis wit
       whole * ((static_cast<double>(i) + jitter) / static_cast<double>(n)));
 }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

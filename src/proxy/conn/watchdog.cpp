@@ -1,12 +1,12 @@
-#include "kinds/http/session/watchdog.hpp"
+#include "proxy/conn/watchdog.hpp"
 
 #include <algorithm>
 
-#include "kinds/http/session/coarse_clock.hpp"
-#include "kinds/http/session/ends.hpp"
-#include "kinds/http/session/spread.hpp"
+#include "proxy/conn/coarse_clock.hpp"
+#include "proxy/conn/ends.hpp"
+#include "proxy/conn/spread.hpp"
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 Watch::Watch(std::shared_ptr<Watchdog> watchdog, std::function<void()> on_expiry)
     : watchdog_(std::move(watchdog)), on_expiry_(std::move(on_expiry)) {
@@ -84,4 +84,4 @@ void Watchdog::retire(std::chrono::milliseconds within) {
       watch->until_ = std::min(watch->until_, now + spread(turn++, told, within, 0));
 }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

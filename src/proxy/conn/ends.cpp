@@ -1,10 +1,10 @@
-#include "kinds/http/session/ends.hpp"
+#include "proxy/conn/ends.hpp"
 
 #include <sys/epoll.h>
 
 #include <utility>
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 Ends::Ends(const boost::asio::any_io_executor& executor)
     : set_(executor, "connections are looked at twice for each request") {}
@@ -38,4 +38,4 @@ void Ends::hear(std::uint64_t told) {
   if (place.who && place.round == told >> 32) boost::intrusive_ptr(place.who)->end();
 }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

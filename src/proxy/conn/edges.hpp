@@ -15,7 +15,7 @@
 #include <memory>
 #include <optional>
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 class Ends;
 
@@ -75,4 +75,4 @@ class Edges {
   std::uint32_t place_ = 0;     // there
 };
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

@@ -1,6 +1,7 @@
-#include "kinds/http/session/conn.hpp"
+#include "proxy/conn/conn.hpp"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -10,9 +11,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kinds/http/session/ends.hpp"
+#include "proxy/conn/ends.hpp"
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 namespace asio = boost::asio;
 constexpr auto use_tuple = asio::as_tuple(asio::use_awaitable);
@@ -73,6 +74,12 @@ void Conn::cancel() {
   socket_.cancel(ignored);
 }
 
+void Conn::close() {
+  edges_.cut();
+  error_code ignored;
+  socket_.close(ignored);
+}
+
 awaitable<Edges::Woken> Conn::wait_to_read() {
   in_a_row_ = 0;
   release_buffer();
@@ -94,6 +101,20 @@ bool Conn::look(error_code& error) {
   // Told once: whoever reads after it sees an end like any other (tcp(7), SO_ERROR).
   error = error_code(errno, boost::system::system_category());
   return true;
+}
+
+awaitable<std::optional<char>> Conn::peek() {
+  while (!watch_.expired()) {
+    char byte = 0;
+    const auto n = edges_.pending() ? recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) : -1;
+    if (n > 0) co_return byte;
+    if (edges_.pending()) {
+      if (n == 0 || !would_block(errno)) co_return std::nullopt;
+      edges_.dry();
+    }
+    if (co_await wait_to_read() == Edges::Woken::cut) co_return std::nullopt;
+  }
+  co_return std::nullopt;
 }
 
 awaitable<error_code> Conn::readable() {
@@ -249,4 +270,11 @@ bool Conn::quiet() {
   return n > 0 && tls_ && tls_->peek(socket_.native_handle()) == Step::want_read;
 }
 
-}  // namespace foreshadow::kinds::http
+asio::ip::tcp::socket adopt(const asio::any_io_executor& executor, int fd, error_code& error) {
+  asio::ip::tcp::socket socket(executor);
+  socket.assign(asio::ip::tcp::v4(), fd, error);
+  if (error) ::close(fd);
+  return socket;
+}
+
+}  // namespace foreshadow::proxy

@@ -9,10 +9,10 @@
 #include <optional>
 #include <vector>
 
-#include "kinds/http/session/edges.hpp"
+#include "proxy/conn/edges.hpp"
 #include "proxy/epoll_set.hpp"
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 // On one executor without parallelism. Shared, because a connection's frame may be the last to go.
 class Ends : public std::enable_shared_from_this<Ends> {
@@ -33,9 +33,9 @@ class Ends : public std::enable_shared_from_this<Ends> {
   };
   void hear(std::uint64_t told);
 
-  proxy::EpollSet set_;
+  EpollSet set_;
   std::vector<Place> places_;
   std::vector<std::uint32_t> free_;
 };
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

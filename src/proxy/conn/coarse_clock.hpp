@@ -5,7 +5,7 @@
 #include <chrono>
 #include <ctime>
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 // What it is behind by, at most: one tick where HZ is 100.
 inline constexpr std::chrono::milliseconds kCoarse{10};
@@ -16,4 +16,4 @@ inline std::chrono::steady_clock::time_point coarse_now() {
   return std::chrono::steady_clock::time_point(std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec));
 }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

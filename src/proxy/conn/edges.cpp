@@ -1,4 +1,4 @@
-#include "kinds/http/session/edges.hpp"
+#include "proxy/conn/edges.hpp"
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/error.hpp>
@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "base/assert.hpp"
-#include "kinds/http/session/edge.hpp"
-#include "kinds/http/session/ends.hpp"
+#include "proxy/conn/edge.hpp"
+#include "proxy/conn/ends.hpp"
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 namespace asio = boost::asio;
 
@@ -94,4 +94,4 @@ void Edges::forget_end() {
   state_->tells_end = false;
 }
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy

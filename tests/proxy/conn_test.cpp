@@ -1,4 +1,9 @@
 // What a connection believes of its socket between two system calls.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
@@ -12,15 +17,15 @@
 #include <optional>
 #include <string>
 
-#include "kinds/http/rig.hpp"
-#include "kinds/http/session/conn.hpp"
+#include "proxy/conn/conn.hpp"
 
-namespace foreshadow::kinds::http::testing {
+namespace foreshadow::proxy {
 namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using Steady = std::chrono::steady_clock;
+constexpr std::chrono::seconds kPatient{20};
 
 struct ConnTest : ::testing::Test {
   ConnTest() {
@@ -169,6 +174,90 @@ TEST_F(ConnTest, CancelEndsAWait) {
   EXPECT_EQ(*filled, asio::error::operation_aborted);
 }
 
+TEST_F(ConnTest, CloseEndsAWaitAndAllThatFollows) {
+  conn->expect_more();
+  fill();
+  settle();
+  EXPECT_FALSE(filled);
+  conn->close();
+  ASSERT_TRUE(until([&] { return filled.has_value(); }));
+  EXPECT_TRUE(*filled);
+  EXPECT_FALSE(conn->is_open());
+  fill();
+  ASSERT_TRUE(until([&] { return filled.has_value(); }));
+  EXPECT_TRUE(*filled);
+  // The descriptor's number may be somebody else's by now.
+  Conn::Parts parts{asio::buffer("x", 1)};
+  Conn::Written written;
+  EXPECT_TRUE(conn->write_now(parts, written));
+  EXPECT_TRUE(written.error);
+  EXPECT_EQ(written.bytes, 0U);
+}
+
+TEST_F(ConnTest, APeekedByteIsStillThere) {
+  std::optional<char> first, none;
+  bool asked = false;
+  const auto look = [&](std::optional<char>& into) -> awaitable<void> {
+    into = co_await conn->peek();
+    asked = true;
+  };
+  asio::co_spawn(io, look(first), asio::detached);
+  settle();
+  EXPECT_FALSE(asked);
+  say("ab");
+  ASSERT_TRUE(until([&] { return asked; }));
+  EXPECT_EQ(first, 'a');
+  EXPECT_EQ(conn->unread(), "");
+  std::array<char, 2> got{};
+  const auto take_both = [&]() -> awaitable<void> { filled = co_await conn->receive(got.data(), got.size()); };
+  asio::co_spawn(io, take_both(), asio::detached);
+  ASSERT_TRUE(until([&] { return filled.has_value(); }));
+  EXPECT_EQ(std::string_view(got.data(), 2), "ab");
+  leave();
+  asked = false;
+  asio::co_spawn(io, look(none), asio::detached);
+  ASSERT_TRUE(until([&] { return asked; }));
+  EXPECT_FALSE(none);
+}
+
+TEST_F(ConnTest, PeekingEndsAtTheDeadline) {
+  bool asked = false;
+  std::optional<char> first;
+  const auto look = [&]() -> awaitable<void> {
+    first = co_await conn->peek();
+    asked = true;
+  };
+  conn->watch().arm(std::chrono::milliseconds(30));
+  asio::co_spawn(io, look(), asio::detached);
+  ASSERT_TRUE(until([&] { return asked; }));
+  EXPECT_FALSE(first);
+  EXPECT_TRUE(conn->timed_out());
+}
+
+TEST_F(ConnTest, AUnixSocketServesAsWell) {
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  error_code error;
+  conn.emplace(adopt(io.get_executor(), ends[0], error), watchdog);
+  ASSERT_FALSE(error) << error.message();
+  conn->expect_more();
+  fill();
+  settle();
+  EXPECT_FALSE(filled);
+  ASSERT_EQ(::send(ends[1], "hello", 5, MSG_NOSIGNAL), 5);
+  ASSERT_TRUE(until([&] { return filled.has_value(); }));
+  EXPECT_EQ(take(), "hello");
+  Conn::Parts parts{asio::buffer("you", 3)};
+  Conn::Written written;
+  EXPECT_TRUE(conn->write_now(parts, written));
+  std::array<char, 8> got{};
+  EXPECT_EQ(::recv(ends[1], got.data(), got.size(), 0), 3);
+  ::close(ends[1]);
+  fill();
+  ASSERT_TRUE(until([&] { return filled.has_value(); }));
+  EXPECT_EQ(*filled, asio::error::eof);
+}
+
 // Its frames hold the connection, which holds the wait, which holds the frames.
 awaitable<void> keep(std::unique_ptr<Conn> conn) { co_await conn->fill(); }
 
@@ -190,4 +279,4 @@ TEST_F(ConnTest, WhoStillWaitsAtTheEndOfTheLoopGoesWithIt) {
 }
 
 }  // namespace
-}  // namespace foreshadow::kinds::http::testing
+}  // namespace foreshadow::proxy

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace foreshadow::kinds::http {
+namespace foreshadow::proxy {
 
 class Buffers {
  public:
@@ -47,4 +47,4 @@ class Buffers {
   std::vector<std::string> gathering_;
 };
 
-}  // namespace foreshadow::kinds::http
+}  // namespace foreshadow::proxy
