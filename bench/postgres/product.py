@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from client import SqlError
+from client import Connection, SqlError
 from cluster import Server
 from ours import Foreshadow
 from parts import RpcError, rpc
@@ -82,11 +82,19 @@ class Product(System):
             if self.process.poll() is not None:
                 raise DemoError(f"foreshadow ended: {self.bench.stage.log_tail('foreshadow')}")
             try:
-                return self.resource() is not None and not self.status()["gateways_silent"]
+                return self.resource() is not None and self.answers()
             except (OSError, RpcError):
                 return False
 
         wait_until(serves, ANSWERS_S, "foreshadow's start")
+
+    def answers(self):
+        """Its clients, that is."""
+        try:
+            with Connection(self.port) as connection:
+                return connection.value("SELECT 1") == "1"
+        except (OSError, SqlError):
+            return False
 
     def call(self, request):
         return rpc(self.state / "s/controller.sock", request)
@@ -119,7 +127,7 @@ class Product(System):
         try:
             one = self.resource()
             settled = one["phase"] in ("observing", "mirroring", "shifting") or (one["phase"] == "watching" and one["step"] == "none")
-            if not settled or one["handover_wanted"] or self.status()["gateways_silent"]:
+            if not settled or one["handover_wanted"] or not self.answers():
                 return False
             serves = one["current"]["id"]
             if serves == self.standby.name:
