@@ -20,7 +20,7 @@ from client import Connection, SqlError
 from cluster import processes_in
 from handovers import SETTLE_S, Load, find_rate
 from product import STEPS, Product
-from stage import DemoError, read_pid
+from stage import is_alive, read_pid
 from stalls import quantile
 
 WHO = ("gateway", "controller", "agent", "primary", "standby")
@@ -28,6 +28,7 @@ WHO = ("gateway", "controller", "agent", "primary", "standby")
 FIRST_GUESS_S = 0.05
 # As a host's supervisor restarts a server.
 RESTART_S = (0.1, 1.0)
+RESTART_AGAIN_S = 0.5
 WHOLE_WITHIN_S = 90
 LOOK_S = 0.001
 WRITERS_EVERY_S = 0.02
@@ -43,6 +44,8 @@ class Kill:
     hit: str = ""
     began_us: int = 0
     ended_us: int = 0
+    # Why it did not become whole again; empty: it did.
+    stuck: str = ""
 
 
 class Draw:
@@ -191,14 +194,20 @@ class Killer:
             kill.hit = "nobody"
 
     def _supervise(self):
-        """As the host's own supervisor: it knows of no handover."""
+        """As the host's own supervisor: it knows of no handover, and tries until the server runs, whoever started it."""
         now = time.monotonic()
         for one in [one for one in self._restarts if one[0] <= now]:
             self._restarts.remove(one)
-            if one[1].data_dir.exists() and not processes_in(one[1].data_dir):
-                one[1].launch()
+            server = one[1]
+            pid = server.pid()
+            if not server.data_dir.exists() or (pid is not None and is_alive(pid)):
+                continue
+            if not processes_in(server.data_dir):
+                server.launch()
+            self._restarts.append((now + RESTART_AGAIN_S, server))
 
     def _wait_whole(self, kill):
+        """Notes it if that does not come."""
         deadline = time.monotonic() + WHOLE_WITHIN_S
         while time.monotonic() < deadline:
             self._supervise()
@@ -206,7 +215,7 @@ class Killer:
             if not self._restarts and self._product.whole():
                 return
             time.sleep(0.02)
-        raise DemoError(f"not whole {WHOLE_WITHIN_S} s after SIGKILL of the {kill.who} in step '{kill.hit}': {self._product.told()}")
+        kill.stuck = f"not whole {WHOLE_WITHIN_S} s after SIGKILL of the {kill.who} in step '{kill.hit}': {self._product.told()}"
 
     def end(self):
         self._journal.close()
@@ -226,7 +235,7 @@ def kills(name, bench):
             with Load(product, "k", product.work()) as loader:
                 loader.begin()
                 time.sleep(SETTLE_S)
-                while len(done) < bench.kills:
+                while len(done) < bench.kills and not any(kill.stuck for kill in done):
                     done.append(killer.one())
                     bench.progress.doing(f"{len(done)} of {bench.kills} kills, the last of the {done[-1].who}")
                 time.sleep(SETTLE_S)
@@ -249,7 +258,8 @@ def row_of(case, product, load, found, done, two_writers):
     return {"case": case, "peer": product.name, "kills": len(done), "transactions": load["transactions"], "failed": load["failed"],
             "failures": load["failures"], "broken": load["broken"], "unknown": load["unknown"], "unknown_gateway": told["gateway"],
             "ambiguous": load["unknown"] - told["gateway"], "unknown_by": told, "two_writers": two_writers, "ledger": found,
-            "wrong": ledger.wrong(found) + two_writers, "released": product.released,
+            "stuck": sum(bool(one.stuck) for one in done), "notes": [one.stuck for one in done if one.stuck],
+            "wrong": ledger.wrong(found) + two_writers + sum(bool(one.stuck) for one in done), "released": product.released,
             "whole_p50_s": quantile(took, 0.5), "whole_max_s": quantile(took, 1.0),
             "hits": dict(collections.Counter(one.hit or "between" for one in done)), "who": dict(collections.Counter(one.who for one in done)),
             "each": [dataclasses.asdict(one) for one in done]}

@@ -84,7 +84,9 @@ def one_round(system, label, count):
         time.sleep(SETTLE_S)
         counted = loader.stop()
     waits, late = stalls.read_waits(load.waits.read_text())
-    return counted, [{**stalls.felt((one.began, one.ended), waits, late), "rejoined_ms": (one.ended - one.began) * 1e3} for one in moved]
+    calm = [0.0, *(one.ended for one in moved)]
+    return counted, [{**stalls.felt((one.began, one.ended), waits, late, since), "rejoined_ms": (one.ended - one.began) * 1e3}
+                     for one, since in zip(moved, calm)]
 
 
 def row_of(case, system, loads, felt):

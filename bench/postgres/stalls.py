@@ -21,10 +21,13 @@ def longest(waits, began, ended):
     return max((end - begin for begin, end in waits if begin <= ended and end >= began), default=0.0)
 
 
-def felt(window, waits, late):
-    """What clients felt in one handover's window, what they felt in as long a time before it, and the loader's own lateness."""
+def felt(window, waits, late, calm_since):
+    """What clients felt in one handover's window; what they felt before it, in as long a time or since `calm_since`, when the one before
+    was over, with waits that were over too; and the loader's own lateness."""
     began, ended = window
-    return {"stall_ms": longest(waits, began, ended) * 1e3, "quiet_ms": longest(waits, began - (ended - began), began) * 1e3,
+    quiet = max(began - (ended - began), calm_since)
+    over = [one for one in waits if one[0] >= quiet and one[1] <= began]
+    return {"stall_ms": longest(waits, began, ended) * 1e3, "quiet_ms": longest(over, quiet, began) * 1e3,
             "late_ms": longest(late, began, ended) * 1e3}
 
 

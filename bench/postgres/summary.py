@@ -78,7 +78,7 @@ def goals(rows):
         add("handovers", "failed, broken, unknown, lost or doubled", ours["wrong"], 0)
     kills = find(rows, "kills", "foreshadow")
     if kills:
-        add("kills", f"lost, doubled, in part or by two writers in {kills['kills']} kills", kills["wrong"], 0)
+        add("kills", f"lost, doubled, in part, by two writers, or not whole again in {kills['kills']} kills", kills["wrong"], 0)
         add("kills", "commits left unknown by a death that was not the gateway's", kills["ambiguous"], 0)
     return found
 

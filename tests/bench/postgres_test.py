@@ -95,8 +95,10 @@ class Stalls(unittest.TestCase):
             self.assertAlmostEqual(stalls.longest(waits, *window), longest)
 
     def test_a_handover_is_held_against_as_long_a_time_before_it(self):
-        felt = stalls.felt((10.0, 11.0), [(10.2, 10.5), (9.1, 9.15), (8.0, 8.9)], [(10.9, 10.92)])
-        self.assertEqual({name: round(ms) for name, ms in felt.items()}, {"stall_ms": 300, "quiet_ms": 50, "late_ms": 20})
+        waits = [(10.2, 10.5), (9.1, 9.15), (9.5, 9.53), (8.0, 8.9), (9.9, 10.1)]
+        for calm_since, quiet_ms in ((0.0, 50), (9.3, 30), (9.6, 0)):
+            felt = stalls.felt((10.0, 11.0), waits, [(10.9, 10.92)], calm_since)
+            self.assertEqual({name: round(ms) for name, ms in felt.items()}, {"stall_ms": 300, "quiet_ms": quiet_ms, "late_ms": 20})
 
     def test_quantiles_are_values_that_were_seen(self):
         values = list(range(1, 201))
