@@ -17,7 +17,8 @@ STALL = (("handovers", "handovers", 0), ("stall_p50_ms", "stall p50", 0), ("stal
          ("quiet_p50_ms", "quiet p50", 0), ("quiet_p99_ms", "p99 ms", 0), ("transactions", "transactions", 0), FAILED,
          ("broken", "broken", 0), ("unknown", "unknown", 0))
 KILLS = (("kills", "kills", 0), ("transactions", "transactions", 0), ("two_writers", "two writers", 0), FAILED, ("broken", "broken", 0),
-         ("unknown_gateway", "unknown by gateway", 0), ("ambiguous", "by others", 0), ("whole_p50_s", "whole p50 s", 1), ("whole_max_s", "max s", 1))
+         ("unknown_gateway", "unknown by gateway", 0), ("ambiguous", "by others", 0), ("whole_p50_s", "whole p50 s", 1),
+         ("whole_max_s", "max s", 1))
 KILL_S = 6
 # What starting a process costs, and looking at it; and a pair of servers.
 START_S = 0.5

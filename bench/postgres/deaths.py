@@ -23,6 +23,8 @@ from product import STEPS, Product
 from stage import is_alive, read_pid
 from stalls import quantile
 
+# The end of a handover in which nothing moved.
+GIVEN_UP = "release"
 WHO = ("gateway", "controller", "agent", "primary", "standby")
 # How long a step is taken to last until some have been seen: the moment of a kill is drawn within the longest of these.
 FIRST_GUESS_S = 0.05
@@ -51,15 +53,16 @@ class Kill:
 class Draw:
     """Who, at which step, how long after its intent; uniformly over who and step, and over as long as the step has been seen to last."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, steps=STEPS):
         self._chance = random.Random(seed)
-        self._lasts = dict.fromkeys(STEPS, FIRST_GUESS_S)
+        self._lasts = dict.fromkeys(steps, FIRST_GUESS_S)
 
     def saw(self, step, seconds):
-        self._lasts[step] = max(seconds, 0.001)
+        if step in self._lasts:
+            self._lasts[step] = max(seconds, 0.001)
 
     def kill(self):
-        step = self._chance.choice(STEPS)
+        step = self._chance.choice(list(self._lasts))
         return Kill(self._chance.choice(WHO), step, self._chance.uniform(0, self._lasts[step]))
 
     def restart_after_s(self):
@@ -76,7 +79,8 @@ class Journal:
         self._seq = 0
         # Steps that have begun and have no answer: {effect: (name, when we saw it)}
         self._open = {}
-        self.look()
+        # Those that a handover of this binary has.
+        self.steps = {step for step, _, _ in self.look()}
 
     def look(self):
         """[(step, "began" or "ended", seconds it lasted), ...] of what is new. A step that a new controller begins again is the same."""
@@ -84,7 +88,7 @@ class Journal:
         for seq, kind, name, body in self._database.execute("SELECT seq, type, name, body FROM record WHERE seq > ? ORDER BY seq",
                                                             (self._seq,)).fetchall():
             self._seq = seq
-            if self.KINDS[kind] == "intent" and name in STEPS:
+            if self.KINDS[kind] == "intent" and name in (*STEPS, GIVEN_UP):
                 effect = json.loads(body)["id"]
                 if effect not in self._open:
                     self._open[effect] = (name, time.monotonic())
@@ -139,10 +143,10 @@ class Writers:
 
 
 class Killer:
-    def __init__(self, product, draw):
+    def __init__(self, product, seed):
         self._product = product
-        self._draw = draw
         self._journal = Journal(product.state / "s/journal.db")
+        self._draw = Draw(seed, [step for step in STEPS if step in self._journal.steps])
         self._restarts = []
 
     def one(self):
@@ -172,7 +176,7 @@ class Killer:
             for step, what, _ in self._look():
                 if step == kill.step and what == "began" and at is None:
                     at = time.monotonic() + kill.offset_s
-                if step == "rejoin" and what == "ended":
+                if step in ("rejoin", GIVEN_UP) and what == "ended":
                     return
             time.sleep(LOOK_S)
 
@@ -230,7 +234,7 @@ def kills(name, bench):
             bench.rate = find_rate(product)
         # The first one makes the standby; from then on there are two.
         product.hand_over()
-        writers, killer, done = Writers((product.primary, product.standby)), Killer(product, Draw(bench.seed)), []
+        writers, killer, done = Writers((product.primary, product.standby)), Killer(product, bench.seed), []
         try:
             with Load(product, "k", product.work()) as loader:
                 loader.begin()

@@ -12,7 +12,7 @@ import time
 from client import Connection
 from cluster import processes_in, wait_streams
 from pgbouncer import PgBouncer
-from stage import DemoError, wait_until
+from stage import DemoError, is_alive, wait_until
 from stalls import quantile
 from system import Moved, System
 
@@ -110,5 +110,8 @@ def fence(old, new):
     postmaster = old.pid()
     if postmaster is None:
         raise DemoError(f"{old.name} has no pid file")
+    # Looking through all of the machine's processes takes a while: these few are waited for, and all are looked through once.
+    members = processes_in(old.data_dir)
     os.kill(postmaster, signal.SIGQUIT)
+    poll(lambda: not any(map(is_alive, members)), GONE_S, f"no process of {old.name}")
     poll(lambda: not processes_in(old.data_dir), GONE_S, f"no process of {old.name}")

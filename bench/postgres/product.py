@@ -29,7 +29,11 @@ resources:
     listen: 127.0.0.1:{port}
     gateways: [edge]
     agent: local
-    primary: {{id: {primary.name}, address: "127.0.0.1:{primary.port}", data_dir: {primary.data_dir}, failure_domains: ["process:{primary.name}"]}}
+    primary:
+      id: {primary.name}
+      address: "127.0.0.1:{primary.port}"
+      data_dir: {primary.data_dir}
+      failure_domains: ["process:{primary.name}"]
     listener: {{connections_max: {clients_max}, idle_timeout: 1h}}
     observe: {{interval: 1s}}
     policy:

@@ -134,6 +134,9 @@ class Kills(unittest.TestCase):
         for kill in drawn:
             self.assertLessEqual(kill.offset_s, 0.2 if kill.step == "fence" else deaths.FIRST_GUESS_S)
         self.assertGreater(max(kill.offset_s for kill in drawn), 0.15)
+        only = deaths.Draw(1, ["hold"])
+        only.saw("fence", 1.0)
+        self.assertEqual({only.kill().step for _ in range(20)}, {"hold"})
 
     def test_who_left_what_unknown(self):
         done = [deaths.Kill("gateway", "hold", 0, began_us=100, ended_us=200), deaths.Kill("primary", "fence", 0, began_us=300, ended_us=400)]
@@ -152,7 +155,7 @@ class Kills(unittest.TestCase):
 
             write(1, "hold", {"id": 1})
             journal = deaths.Journal(path)
-            self.assertEqual((journal.look(), journal.under_way()), ([], "hold"))
+            self.assertEqual((journal.look(), journal.under_way(), journal.steps), ([], "hold", {"hold"}))
             write(0, "effect_done", {"body": {"id": 1, "error": None}})
             write(1, "page", {"id": 2})
             write(1, "fence", {"id": 3})
