@@ -213,4 +213,9 @@ void Client::give_up(Time now) {
   if (busy()) lost("unanswered", now);
 }
 
+void Client::end(Time now) {
+  if (wanted_) run_.waits.answered(number_, *wanted_, now);
+  wanted_.reset();
+}
+
 }  // namespace foreshadow::bench::pg

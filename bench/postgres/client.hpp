@@ -28,6 +28,8 @@ class Client {
   void look_at_clock(Time now);
   // The load is over and nobody waits any longer.
   void give_up(Time now);
+  // What it still wants was never answered: that wait counts, too.
+  void end(Time now);
 
   bool connected() const { return state_ >= State::resting; }
   bool busy() const { return state_ == State::asking || state_ == State::rolling_back; }

@@ -3,7 +3,6 @@ alike. With fsync, as in service."""
 
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 
@@ -172,9 +171,6 @@ class Template:
         standby.start()
         wait_streams(primary, standby)
         return primary, standby
-
-    def remove(self):
-        shutil.rmtree(self._made.data_dir, ignore_errors=True)
 
 
 def wait_streams(primary, standby, seconds=60):

@@ -181,21 +181,22 @@ class Killer:
             time.sleep(LOOK_S)
 
     def _strike(self, kill):
-        product = self._product
+        product, server = self._product, None
         if kill.who in ("primary", "standby"):
             server = product.primary if kill.who == "primary" else product.standby
             pid = server.pid()
-            self._restarts.append((time.monotonic() + self._draw.restart_after_s(), server))
         else:
             name = {"gateway": "gateway-edge", "controller": "controller", "agent": "agent-local"}[kill.who]
             pid = read_pid(product.state / f"s/{name}.pid")
-        if pid is None:
-            kill.hit = "nobody"
-            return
         try:
+            if pid is None:
+                raise ProcessLookupError
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             kill.hit = "nobody"
+            return
+        if server is not None:
+            self._restarts.append((time.monotonic() + self._draw.restart_after_s(), server))
 
     def _supervise(self):
         """As the host's own supervisor: it knows of no handover, and tries until the server runs, whoever started it."""

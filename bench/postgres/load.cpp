@@ -113,6 +113,7 @@ void Load::run() {
     run_.waits.turned(due, Clock::now());
   }
   seconds_ = std::chrono::duration<double>((run_.settings.once ? Clock::now() : ended) - began).count();
+  for (auto& client : clients_) client->end(Clock::now());
   run_.ledger.flush();
   run_.waits.flush();
 }

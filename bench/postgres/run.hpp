@@ -66,6 +66,7 @@ class Ledger {
 class Waits {
  public:
   Waits(const std::string& file, std::chrono::microseconds over) : file_(create(file)), over_(over) {}
+  // Or given up: whoever never gets an answer has waited for it.
   void answered(std::size_t client, Time wanted, Time now);
   // The loop should have been there at `due`, and was done with what it found at `now`.
   void turned(Time due, Time now);

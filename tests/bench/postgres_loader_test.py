@@ -134,6 +134,11 @@ class Loader(unittest.TestCase):
         self.assertGreaterEqual(report["longest_wait_ms"], 5)
         self.assertTrue(any(line.startswith("wait 0 ") for line in self.waits), self.waits)
 
+    def test_a_wait_that_never_ends_is_told_as_well(self):
+        report, _ = self.run_loader(Server(END=b""), "--once")
+        self.assertGreaterEqual(report["longest_wait_ms"], 1000)
+        self.assertEqual(len(self.waits), 1, self.waits)
+
     def test_an_open_loop_has_its_rate_whatever_the_server_does(self):
         report, _ = self.run_loader(Server(), "--seconds", "1", "--rate", "40")
         self.assertTrue(15 <= report["transactions"] <= 80, report)
