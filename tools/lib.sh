@@ -85,8 +85,9 @@ readonly PACKAGES_CLIENTS="chromium-headless-shell openssl"
 readonly PACKAGES_LINT="clang-format-19 clang-tidy-19"
 # What one benchmark alone needs: PACKAGES_BENCH_<NAME>, installed by `./dev bench NAME` only.
 readonly PACKAGES_BENCH_GATEWAY="haproxy nginx openssl python3-venv"
+readonly PACKAGES_BENCH_POSTGRES="pgbouncer"
 # Packages among those above that would start as services, now and at every boot: package:service.
-readonly SERVICES_OF_PACKAGES="haproxy:haproxy nginx:nginx varnish:varnish varnish:varnishncsa prometheus:prometheus"
+readonly SERVICES_OF_PACKAGES="haproxy:haproxy nginx:nginx pgbouncer:pgbouncer varnish:varnish varnish:varnishncsa prometheus:prometheus"
 
 missing_packages() {
   command -v dpkg-query >/dev/null || die "packages are installed with apt, on Debian 12; install these another way: $*"

@@ -6,6 +6,7 @@ import pathlib
 import access_log
 import summary
 from machine import Seats
+from medians import in_turn, ratio
 from progress import Progress
 from stage import Stage
 from traffic import Loader, counted, run_load
@@ -47,8 +48,7 @@ class Bench:
             self.warm_up(running[label], path)
         results = {label: [] for label in labels}
         for i in range(rounds or self.rounds):
-            first = i % len(labels)
-            for label in labels[first:] + labels[:first]:
+            for label in in_turn(labels, i):
                 self.progress.doing(f"round {i + 1} of {rounds or self.rounds}, {label}")
                 results[label].append(self.one_round(running[label], path, rate, seconds, count_mirrored))
         return results
@@ -74,5 +74,5 @@ class Bench:
         if count_mirrored:
             fields.update(summary.mirrored(fields, mirrored, load["answered"]))
         if log:
-            fields["logged_share"] = summary.ratio(lines, load["answered"])
+            fields["logged_share"] = ratio(lines, load["answered"])
         return fields

@@ -8,7 +8,9 @@ import typing
 
 import summary
 from handovers import BASELINE_MAX_S, handovers, kills
+from medians import difference, in_turn, median_of, ratio
 from stage import DemoError
+from tables import find
 from traffic import IdleConnections
 from wires import H2, H2_TLS, PLAIN, TLS
 
@@ -57,7 +59,7 @@ class Case:
 
 
 def rows_of(case, results):
-    return [{"case": case, "peer": label, **summary.median_of(rounds)} for label, rounds in results.items()]
+    return [{"case": case, "peer": label, **median_of(rounds)} for label, rounds in results.items()]
 
 
 @contextlib.contextmanager
@@ -118,7 +120,7 @@ def access_log(name, bench):
     rows = rows_of(name, {peer.name: results[f"{peer.name}-logging"] for peer in bench.peers})
     for row, without in zip(rows, rows_of(name, {peer.name: results[peer.name] for peer in bench.peers})):
         row.update(cpu_us_without=without["cpu_us_per_request"], rps_without=without["rps"],
-                   log_us=summary.difference(row["cpu_us_per_request"], without["cpu_us_per_request"]))
+                   log_us=difference(row["cpu_us_per_request"], without["cpu_us_per_request"]))
         summary.add_failures(row, without)
     return rows
 
@@ -151,7 +153,7 @@ def stalled_mirror(name, bench):
                 bench.warm_up(running[label], "/128", STALLED_WARM_UP_S)
                 results[label].append(bench.one_round(running[label], "/128"))
     rows = rows_of(name, results)
-    summary.find(rows, name, f"{ours.name}-stalled").update(summary.same_within(
+    find(rows, name, f"{ours.name}-stalled").update(summary.same_within(
         results[ours.name], results[f"{ours.name}-again"], results[f"{ours.name}-stalled"], ("rps", "p99_ms")))
     return rows
 
@@ -173,7 +175,7 @@ def two_threads(name, bench):
     rows = rows_of(name, {label: results[label] for label in peers})
     for row, single in zip(rows, rows_of(name, {label: results[f"{label}-one"] for label in peers})):
         row.update(cpu_us_one_thread=single["cpu_us_per_request"], rps_one_thread=single["rps"],
-                   two_to_one=summary.ratio(row["cpu_us_per_request"], single["cpu_us_per_request"]))
+                   two_to_one=ratio(row["cpu_us_per_request"], single["cpu_us_per_request"]))
         summary.add_failures(row, single)
     return rows
 
@@ -182,8 +184,7 @@ def idle_connections(name, bench):
     """Memory of connections that wait; each time in a fresh process, whose heap no earlier load has grown."""
     results = {peer.name: [] for peer in bench.peers}
     for i in range(bench.rounds):
-        first = i % len(bench.peers)
-        for peer in bench.peers[first:] + bench.peers[:first]:
+        for peer in in_turn(bench.peers, i):
             bench.progress.doing(f"round {i + 1} of {bench.rounds}, {peer.name}")
             with started(bench, {peer.name: peer}) as running:
                 results[peer.name].append(_idle_round(running[peer.name], bench.idle_connections))

@@ -15,8 +15,8 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/integration"))
-sys.path.insert(0, str(ROOT / "examples/demo"))
+for folder in ("tests/integration", "examples/demo", "bench/common"):
+    sys.path.insert(0, str(ROOT / folder))
 
 import envoy  # noqa: E402
 import machine  # noqa: E402

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-import machine
+from running import Running
 from stage import DemoError, wait_until
 from traffic import run_load
 from wires import PLAIN, Certificate, Wire
@@ -26,31 +26,6 @@ class Setup:
     certificate: Certificate | None = None
     access_log: pathlib.Path | None = None
     threads: int = 1
-
-
-class Running:
-    """One process of a peer. `process` is its only one: every peer here serves from a single process."""
-
-    def __init__(self, label, process, directory, setup):
-        self.label = label
-        self.process = process
-        self.directory = directory
-        self.setup = setup
-
-    @property
-    def port(self):
-        return self.setup.port
-
-    def cpu_s(self):
-        return self._look(machine.cpu_s)
-
-    def memory_bytes(self):
-        return self._look(machine.memory_bytes)
-
-    def _look(self, at):
-        if self.process.poll() is not None:
-            raise DemoError(f"{self.label} ended while it was measured, with status {self.process.returncode}")
-        return at(self.process.pid)
 
 
 class Peer:

@@ -1,8 +1,10 @@
 """From rounds to what is printed: medians, intervals, ratios, goals. Pure; tested in tests/bench."""
 
-import collections
 import math
-import statistics
+
+import tables
+from medians import added, median_interval, ratio
+from tables import find
 
 # Of every case, in this order; a case says more in further fields, and null where a field means nothing to it.
 FIELDS = ("cpu_us_per_request", "rps", "p50_ms", "p99_ms", "p999_ms", "failed")
@@ -18,8 +20,6 @@ MIRROR_LIMIT = 0.6
 THREADS_LIMIT = 1.1
 # An A/A interval that reaches further than this proves nothing: almost anything would lie within.
 NOISE_MAX = 1.1
-# What an interval of medians covers, at least.
-CONFIDENCE = 0.9
 
 
 def round_of(load, cpu):
@@ -30,38 +30,10 @@ def round_of(load, cpu):
             **{name: load[name] for name in ("rps", "p50_ms", "p99_ms", "p999_ms", "failed", "failures")}}
 
 
-def median_of(rounds):
-    """Field by field; what failed is added up, for one failure among five rounds must show."""
-    row = {}
-    for name in rounds[0]:
-        values = [one[name] for one in rounds if one[name] is not None]
-        if name == "failed":
-            row[name] = sum(values)
-        elif name == "failures":
-            row[name] = added(*values)
-        else:
-            row[name] = statistics.median(values) if values else None
-    return row
-
-
-def added(*failures):
-    """By kind, {kind: how many} of all of them."""
-    return dict(sum(map(collections.Counter, failures), collections.Counter()))
-
-
 def add_failures(row, load):
     """What failed in `load`, too, failed in the row."""
     row["failed"] += load["failed"]
     row["failures"] = added(row["failures"], load["failures"])
-
-
-def ratio(ours, theirs):
-    """None where there is nothing to divide."""
-    return None if ours is None or not theirs else ours / theirs
-
-
-def difference(one, other):
-    return None if one is None or other is None else one - other
 
 
 def mirrored(fields, copies, answered):
@@ -69,21 +41,6 @@ def mirrored(fields, copies, answered):
     told per copy that the shadow answered. A share above one is copies of an earlier round that came late, and buys nothing."""
     share = ratio(copies, answered)
     return {"mirrored_share": share, "cpu_us_per_mirrored": ratio(fields["cpu_us_per_request"], share and min(share, 1.0))}
-
-
-def median_interval(values, confidence=CONFIDENCE):
-    """The narrowest pair of order statistics that holds the median with this probability, whatever the distribution; the whole
-    range where so few values promise no more."""
-    ordered = sorted(values)
-    n = len(ordered)
-    dropped = 0
-    # Dropping k values at each end leaves the median outside if k or fewer of n fair coins fall on one side.
-    while 2 * (dropped + 1) < n:
-        outside = 2 * sum(math.comb(n, i) for i in range(dropped + 2)) / 2**n
-        if 1 - outside < confidence:
-            break
-        dropped += 1
-    return ordered[dropped], ordered[n - 1 - dropped]
 
 
 def lies_within(inner, outer, widened=0.01):
@@ -140,10 +97,6 @@ def remarks(rows):
     return lines
 
 
-def find(rows, case, peer):
-    return next((row for row in rows if row["case"] == case and row["peer"] == peer), None)
-
-
 def limits(rows):
     """(case, field, peer, the most that ours may be of theirs)"""
     found = [(case, "cpu_us_per_request", peer, limit) for case in COST_CASES for peer, limit in COST_LIMITS]
@@ -189,28 +142,9 @@ def goal_lines(rows):
     return lines or ["none of those measured"]
 
 
-def _text(value, digits):
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _line(cells, widths):
-    return "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(cells, widths)))
-
-
 def table(rows, columns):
-    """Lines of one case: a row a peer, and in brackets what ours is of theirs. `columns` are (field, title, digits)."""
-    ours = next((row for row in rows if row["peer"] == "foreshadow"), None)
-    cells = [["", *(title for _, title, _ in columns)]]
-    for row in rows:
-        line = [row["peer"]]
-        for field, _, digits in columns:
-            text = _text(row.get(field), digits)
-            comparable = ours and row is not ours and field in COMPARED
-            share = ratio(ours.get(field), row.get(field)) if comparable else None
-            line.append(text if share is None else f"{text} [{share:.2f}]")
-        cells.append(line)
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    return [_line(line, widths).rstrip() for line in cells]
+    """As tables.table, with what is compared here."""
+    return tables.table(rows, columns, COMPARED)
 
 
 def report(rows, machine, versions, skipped):

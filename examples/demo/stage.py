@@ -58,15 +58,17 @@ def read_pid(pid_file):
 
 
 class Stage:
-    def __init__(self, name, keep=False):
+    def __init__(self, name, keep=False, on=None):
+        """`on`: everything lives in a directory below that one, on its disk. Without: in memory, where that is permitted."""
         self._ends = contextlib.ExitStack()
         self._keep = keep
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"foreshadow-{name}-", dir="/tmp"))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"foreshadow-{name}-", dir=on or "/tmp"))
         # PostgreSQL runs as a user of its own and must get through.
         self.dir.chmod(0o755)
         if not keep:
             self._ends.callback(shutil.rmtree, self.dir, ignore_errors=True)
-            self._in_memory()
+            if on is None:
+                self._in_memory()
 
     def _in_memory(self):
         """What is played is a handover, not how long this machine's disk takes to sync beside whatever else it does: where a

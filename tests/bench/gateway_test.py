@@ -8,12 +8,11 @@ import os
 import pathlib
 import sys
 import tempfile
-import time
 import unittest
 import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-for folder in ("bench/gateway", "tests/integration", "examples/demo"):
+for folder in ("bench/gateway", "bench/common", "tests/integration", "examples/demo"):
     sys.path.insert(0, str(ROOT / folder))
 
 import access_log  # noqa: E402
@@ -27,6 +26,7 @@ import wires  # noqa: E402
 from bench import Bench  # noqa: E402
 from haproxy import HAProxy  # noqa: E402
 from nginx import Nginx  # noqa: E402
+from medians import median_of  # noqa: E402
 from ours import Foreshadow, route_table  # noqa: E402
 from peer import Setup  # noqa: E402
 from progress import Progress, as_text  # noqa: E402
@@ -44,42 +44,6 @@ def row(case, peer, **changes):
     return {"case": case, "peer": peer, **one_round(**changes)}
 
 
-class Machine(unittest.TestCase):
-    def test_processor_time_is_found_behind_any_name(self):
-        stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 100 0 0 0 250 150 0 0 20 0 2 0 100 1 1"
-        self.assertEqual(machine.cpu_of_stat(stat), (250 / machine._TICKS_PER_S, 150 / machine._TICKS_PER_S))
-
-    def test_memory(self):
-        rollup = "00400000-7ffe [rollup]\nRss:    2048 kB\nPss:    1024 kB\nPss_Anon:   512 kB\n"
-        self.assertEqual(machine.memory_of_rollup(rollup), (2 << 20, 1 << 20))
-
-    def test_our_own_process_can_be_read(self):
-        self.assertGreater(machine.memory_bytes("self")[0], 1 << 20)
-
-    def test_the_clock_of_a_process_is_what_the_kernel_tells_rounded(self):
-        before = time.process_time()
-        total, user, system = machine.cpu_s(os.getpid())
-        self.assertLessEqual(before, total)
-        self.assertLessEqual(total, time.process_time())
-        self.assertAlmostEqual(total, user + system, delta=0.03)
-
-    def test_the_proxy_sits_alone_wherever_that_is_possible(self):
-        for processors in ({0}, {0, 1}, {2, 5, 7}, set(range(8))):
-            seats = machine.Seats(processors)
-            others = {seats.backend, seats.loader, seats.shadow}
-            self.assertLessEqual(others | {seats.proxy}, processors)
-            self.assertEqual(seats.proxy in others, len(processors) == 1)
-        seats = machine.Seats(range(4))
-        self.assertEqual(len({seats.proxy, seats.backend, seats.loader, seats.shadow}), 4)
-
-    def test_two_threads_get_two_processors_that_nobody_else_needs_if_there_are_any(self):
-        self.assertEqual(machine.Seats(range(4)).pair, (0, 3))
-        self.assertEqual(machine.Seats(range(2)).pair, (0, 1))
-        self.assertEqual(machine.Seats({5}).pair, (5,))
-        self.assertEqual(machine.Seats.pinned((0, 3), ["x"]), ["taskset", "-c", "0,3", "x"])
-        self.assertEqual(machine.Seats.pinned(2, ["x"]), ["taskset", "-c", "2", "x"])
-
-
 class Summary(unittest.TestCase):
     LOAD = {"answered": 900, "failed": 100, "failures": {"503": 99, "reset": 1}, "rps": 450.0, "p50_ms": 1.0, "p99_ms": 2.0, "p999_ms": 3.0, "max_ms": 4.0}
 
@@ -93,14 +57,9 @@ class Summary(unittest.TestCase):
         fields = summary.round_of({**self.LOAD, "answered": 0, "failed": 0}, (1, 1, 1))
         self.assertIsNone(fields["cpu_us_per_request"])
 
-    def test_medians_hide_no_failure(self):
-        rounds = [one_round(rps=rps, failed=failed) for rps, failed in ((1, 0), (9, 1), (5, 0), (7, 0), (3, 2))]
-        row = summary.median_of(rounds)
-        self.assertEqual((row["rps"], row["failed"]), (5, 3))
-
     def test_failures_are_told_by_kind(self):
         kinds = ({}, {"closed": 2}, {"closed": 1, "status 502": 4})
-        made = summary.median_of([one_round(failed=sum(one.values()), failures=one) for one in kinds])
+        made = median_of([one_round(failed=sum(one.values()), failures=one) for one in kinds])
         self.assertEqual((made["failed"], made["failures"]), (7, {"closed": 3, "status 502": 4}))
         summary.add_failures(made, {"failed": 1, "failures": {"reset": 1}})
         self.assertEqual(made["failed"], sum(made["failures"].values()))
@@ -108,19 +67,6 @@ class Summary(unittest.TestCase):
         self.assertEqual(summary.remarks([made])[0], "foreshadow, what failed: 4 status 502, 3 closed, 1 reset, 3 of these unknown writes")
         self.assertNotIn("failed", summary.remarks([{**made, "failures": {}}])[0])
         self.assertEqual(summary.report([made], {}, {}, {})["remarks"], {"kills": summary.remarks([made])})
-
-    def test_medians_leave_out_what_is_not_known(self):
-        rounds = [one_round(cpu_us_per_request=value) for value in (None, 4.0, 6.0)]
-        self.assertEqual(summary.median_of(rounds)["cpu_us_per_request"], 5)
-        self.assertIsNone(summary.median_of([one_round(p50_ms=None)])["p50_ms"])
-
-    def test_the_interval_of_a_median(self):
-        # Five coins fall alike with probability 1/16: the range of five holds the median in 93.75 of 100 cases.
-        self.assertEqual(summary.median_interval([5, 1, 4, 2, 3]), (1, 5))
-        self.assertEqual(summary.median_interval(list(range(10))), (1, 8))
-        self.assertEqual(summary.median_interval(list(range(7))), (0, 6))
-        self.assertEqual(summary.median_interval([3]), (3, 3))
-        self.assertEqual(summary.median_interval([3, 1]), (1, 3))
 
     def test_within_widened(self):
         self.assertTrue(summary.lies_within((0.991, 1.009), (1.0, 1.0)))

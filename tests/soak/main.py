@@ -13,7 +13,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-for folder in ("tests/integration", "examples/demo", "bench/gateway"):
+for folder in ("tests/integration", "examples/demo", "bench/common"):
     sys.path.insert(0, str(ROOT / folder))
 
 import machine  # noqa: E402
