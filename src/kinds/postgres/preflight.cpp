@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <utility>
 
 #include "base/units.hpp"
@@ -35,10 +36,11 @@ class Judge {
     who_else();
     room();
     afterwards();
-    std::stable_sort(out_.begin(), out_.end(), [](const Finding& a, const Finding& b) {
-      return a.weight == Weight::refuse && b.weight == Weight::warn;
-    });
-    return std::move(out_);
+    std::vector<Finding> sorted;
+    for (const auto weight : {Weight::refuse, Weight::warn})
+      std::copy_if(out_.begin(), out_.end(), std::back_inserter(sorted),
+                   [&](const Finding& finding) { return finding.weight == weight; });
+    return sorted;
   }
 
  private:

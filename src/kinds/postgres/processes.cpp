@@ -119,8 +119,8 @@ Result<Killed> kill_processes(const std::string& data_dir, Millis grace, Millis 
 
     const std::set<pid_t> present(members.begin(), members.end());
     // The postmaster comes first: one that has its SIGQUIT does not take the end of a child for a crash.
-    const auto tops = std::stable_partition(members.begin(), members.end(),
-                                            [&](pid_t pid) { return !present.contains(parent_of("/proc", pid)); });
+    const auto tops = std::partition(members.begin(), members.end(),
+                                     [&](pid_t pid) { return !present.contains(parent_of("/proc", pid)); });
     std::vector<Member> held;
     for (auto it = members.begin(); it != members.end() && held.size() < kHeldMax; ++it) {
       const auto pid = *it;
