@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <mutex>
+#include <tuple>
 #include <utility>
 
 #include "act/agent/epochs.hpp"
@@ -98,10 +99,21 @@ class RealDesk final : public Desk {
       jobs_.abandon(key(q));
       return json(nullptr);
     }
-    auto made = settings_.ports(q.kind, q.who.resource, q.options);
-    if (!made) return tl::make_unexpected(std::move(made).error());
-    if (q.verb == "follow") return follow(q, std::make_shared<HostPorts>(std::move(*made)));
-    return step(q, *made);
+    FS_TRY(ports, ports_of(q));
+    if (q.verb == "follow") return follow(q, std::move(ports));
+    return step(q, *ports);
+  }
+
+  // One set of ports answers for a resource as long as its options stay: what they keep warm between the steps of a
+  // handover would go with them. They are asked by several threads.
+  Result<std::shared_ptr<HostPorts>> ports_of(const Question& q) {
+    constexpr std::size_t kPortsMax = 64;
+    const std::lock_guard lock(ports_mutex_);
+    auto key = std::tuple(q.kind, q.who.resource, q.options);
+    if (const auto it = ports_.find(key); it != ports_.end()) return it->second;
+    FS_TRY(made, settings_.ports(q.kind, q.who.resource, q.options));
+    if (ports_.size() >= kPortsMax) ports_.clear();
+    return ports_[std::move(key)] = std::make_shared<HostPorts>(std::move(made));
   }
 
   Result<json> follow(const Question& q, std::shared_ptr<HostPorts> ports) {
@@ -207,6 +219,8 @@ class RealDesk final : public Desk {
   const io::FileLock lock_;
   const std::unique_ptr<EpochBook> book_;
   std::stop_source stop_;
+  std::mutex ports_mutex_;
+  std::map<std::tuple<std::string, ResourceId, std::map<std::string, std::string>>, std::shared_ptr<HostPorts>> ports_;
   std::mutex turns_mutex_;
   std::map<ResourceId, std::mutex> turns_;
   FollowJobs jobs_;

@@ -35,7 +35,7 @@ struct DeskSettings {
   std::string state_dir;  // agent-<name>-epochs.json and agent-<name>.lock live here
   // A follow that nobody has asked about for this long is abandoned: its controller is gone.
   Millis follow_lease{10'000};
-  // Makes a kind's ports as they act on this host. Errors: invalid (no such kind, bad options).
+  // Makes a kind's ports as they act on this host; they are kept, and called by several threads. Errors: invalid (no such kind, bad options).
   std::function<Result<HostPorts>(const std::string& kind, const ResourceId& resource,
                                   std::map<std::string, std::string> options)>
       ports;

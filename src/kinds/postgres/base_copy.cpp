@@ -184,9 +184,8 @@ Result<CopyPlan> plan_copy(Control& primary, const Instance& from, const Instanc
   return plan;
 }
 
-Result<void> copy_base(const CopyPlan& plan, const Instance& from, const Instance& to, uid_t uid, gid_t gid,
-                       const PgSettings& settings, Millis timeout, const act::Progress& progress,
-                       std::stop_token stop) {
+Result<void> copy_base(const CopyPlan& plan, const Instance& from, const Instance& to, const PgSettings& settings,
+                       Millis timeout, const act::Progress& progress, std::stop_token stop) {
   std::vector<std::string> arguments{"-D",         to.data_dir,    "-d", conninfo(from.endpoint, settings, to.id),
                                      "-X",         "stream",       "-c", settings.spread_checkpoint ? "spread" : "fast",
                                      "--progress", "--no-password"};
@@ -196,8 +195,9 @@ Result<void> copy_base(const CopyPlan& plan, const Instance& from, const Instanc
     arguments.insert(arguments.end(), {"-C", "-S", plan.slot});
   if (settings.max_rate) arguments.push_back("--max-rate=" + std::to_string(*settings.max_rate / 1024) + "k");
 
+  FS_TRY(source, DataDir::open(from.data_dir));
   Guard guard(from.data_dir, plan.headroom_bytes, stop);
-  auto ran = run_tool(settings, uid, gid, "pg_basebackup", std::move(arguments), timeout, guard.token(),
+  auto ran = run_tool(settings, source, "pg_basebackup", std::move(arguments), timeout, guard.token(),
                       [&](const std::string& line) {
                         const auto fraction = copied_fraction(line);
                         if (fraction >= 0 && progress)

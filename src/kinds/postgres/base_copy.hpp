@@ -22,11 +22,11 @@ struct CopyPlan {
 Result<CopyPlan> plan_copy(Control& primary, const Instance& from, const Instance& to, const PgSettings& settings,
                            std::stop_token stop);
 
-// pg_basebackup into the empty directory to.data_dir as `uid`. While it runs the primary's volume is looked at ten
-// times a second. On any error the target is emptied; the primary keeps nothing of it. Errors: refused (given up for
-// the primary's sake, or pg_basebackup's own words), cancelled, timeout.
-Result<void> copy_base(const CopyPlan& plan, const Instance& from, const Instance& to, uid_t uid, gid_t gid,
-                       const PgSettings& settings, Millis timeout, const act::Progress& progress, std::stop_token stop);
+// pg_basebackup into the empty directory to.data_dir, as the owner of the primary's. While it runs the primary's volume
+// is looked at ten times a second. On any error the target is emptied; the primary keeps nothing of it. Errors: refused
+// (given up for the primary's sake, or pg_basebackup's own words), cancelled, timeout.
+Result<void> copy_base(const CopyPlan& plan, const Instance& from, const Instance& to, const PgSettings& settings,
+                       Millis timeout, const act::Progress& progress, std::stop_token stop);
 
 // "  12345/67890 kB (18%), 0/1 tablespace" -> 0.18...; negative: not such a line.
 double copied_fraction(const std::string& line);

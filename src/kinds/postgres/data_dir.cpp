@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 
 #include "io/fd.hpp"
@@ -65,6 +66,16 @@ Result<DataDir> DataDir::open(const std::string& path) {
   return dir;
 }
 
+Result<int> DataDir::major_version() const {
+  FS_TRY(text, read("PG_VERSION"));
+  int version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  // Before 10 the major version had two numbers.
+  if (error != std::errc{} || version < 10 || (end != text.data() + text.size() && *end != '\n'))
+    return fail(Code::corrupt, path_ + "/PG_VERSION says '" + text.substr(0, 20) + "'");
+  return version;
+}
+
 bool DataDir::has(const std::string& name) const {
   struct stat st{};
   return ::lstat((path_ + "/" + name).c_str(), &st) == 0;
@@ -99,6 +110,21 @@ Result<void> DataDir::remove(const std::string& name) const {
   return sync_directory(path_);
 }
 
+Result<void> DataDir::rename_all(const std::vector<std::pair<std::string, std::string>>& from_to) const {
+  for (const auto& [from, to] : from_to)
+    if (::rename((path_ + "/" + from).c_str(), (path_ + "/" + to).c_str()) != 0)
+      return fail(Code::io, io::errno_text("rename " + path_ + "/" + from + " to " + to));
+  return sync_directory(path_);
+}
+
+Result<void> DataDir::keep_as(const std::string& name, const std::string& second_name) const {
+  const auto second = path_ + "/" + second_name;
+  if (::unlink(second.c_str()) != 0 && errno != ENOENT) return fail(Code::io, io::errno_text("remove " + second));
+  if (::link((path_ + "/" + name).c_str(), second.c_str()) != 0)
+    return fail(Code::io, io::errno_text("link " + second));
+  return {};
+}
+
 std::string edit_auto_conf(const std::string& text,
                            const std::map<std::string, std::optional<std::string>>& parameters) {
   std::string out;
@@ -123,12 +149,14 @@ std::string edit_auto_conf(const std::string& text,
   return out;
 }
 
+Result<std::string> DataDir::auto_conf() const {
+  auto text = read("postgresql.auto.conf");
+  if (!text && text.error().code == Code::unreachable) return std::string();
+  return text;
+}
+
 Result<void> DataDir::configure(const std::map<std::string, std::optional<std::string>>& parameters) const {
-  std::string text;
-  if (auto old = read("postgresql.auto.conf"))
-    text = std::move(*old);
-  else if (old.error().code != Code::unreachable)
-    return tl::make_unexpected(old.error());
+  FS_TRY(text, auto_conf());
   const auto edited = edit_auto_conf(text, parameters);
   if (edited == text) return {};
   return write("postgresql.auto.conf", edited);

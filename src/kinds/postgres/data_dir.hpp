@@ -10,6 +10,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -24,6 +26,8 @@ class DataDir {
   uid_t uid() const { return uid_; }
   gid_t gid() const { return gid_; }
 
+  // 15, from PG_VERSION. corrupt: that is no number.
+  Result<int> major_version() const;
   bool has(const std::string& name) const;
   // Whole content, at most 1 MiB.
   Result<std::string> read(const std::string& name) const;
@@ -31,9 +35,17 @@ class DataDir {
   // Gone, durably; not there is fine.
   Result<void> remove(const std::string& name) const;
 
+  // Files written before get their real names, in this order, and then all of it is made durable at once. What is cut
+  // off half way has done a beginning of the list.
+  Result<void> rename_all(const std::vector<std::pair<std::string, std::string>>& from_to) const;
+  // A second name for a file as it is now; a file of that name goes. Durable with the next change that is.
+  Result<void> keep_as(const std::string& name, const std::string& second_name) const;
+
   // Sets parameters in postgresql.auto.conf, or takes them out (no value); what else is in it stays. They win over
   // postgresql.conf and lose to the command line.
   Result<void> configure(const std::map<std::string, std::optional<std::string>>& parameters) const;
+  // The text of postgresql.auto.conf; empty where there is none.
+  Result<std::string> auto_conf() const;
 
  private:
   DataDir() = default;

@@ -9,6 +9,7 @@
 #include "kinds/postgres/control.hpp"
 #include "kinds/postgres/data_dir.hpp"
 #include "kinds/postgres/fence.hpp"
+#include "kinds/postgres/prepare.hpp"
 #include "kinds/postgres/processes.hpp"
 #include "kinds/postgres/proof.hpp"
 #include "kinds/postgres/rejoin.hpp"
@@ -16,6 +17,7 @@
 #include "kinds/postgres/server.hpp"
 #include "kinds/postgres/standby.hpp"
 #include "kinds/postgres/wal.hpp"
+#include "kinds/postgres/warm.hpp"
 
 namespace foreshadow::kinds::postgres {
 namespace {
@@ -32,51 +34,38 @@ double since_ms(Clock::time_point began) {
   return std::chrono::duration<double, std::milli>(Clock::now() - began).count();
 }
 
-Result<void> no_rival(std::optional<std::string> rival) {
-  if (!rival) return {};
-  return fail(Code::refused,
-              "no promotion: " + *rival + " is in charge of this cluster; hand over with its own switchover");
-}
-
 class HostPromoter final : public act::Promoter {
  public:
   explicit HostPromoter(PgSettings settings) : settings_(std::move(settings)) {}
 
   Result<std::string> prove_equal(const act::Authority& who, const Instance& primary, const Instance& shadow,
                                   std::stop_token stop) override {
-    FS_TRY(standby, Control::connect(shadow.endpoint, settings_, stop));
-    FS_TRY(control, Control::connect(primary.endpoint, settings_, stop));
-    // Refused now, while nothing has happened, rather than between the fence and the promotion.
-    FS_CHECK(no_rival(rival_in_files(primary.data_dir)));
-    FS_CHECK(no_rival(rival_in_files(shadow.data_dir)));
-    FS_TRY(rival, rival_in_server(control, stop));
-    FS_CHECK(no_rival(rival));
-
-    const std::string identity = "SELECT system_identifier FROM pg_control_system()";
-    FS_TRY(primary_system, control.value(identity, kQuery, stop));
-    FS_TRY(shadow_system, standby.value(identity, kQuery, stop));
-    if (primary_system != shadow_system)
-      return fail(Code::refused,
-                  fmt::format("{} is no copy of {}: their system identifiers differ", shadow.id, primary.id));
+    FS_TRY(there, warm_.take(shadow.endpoint, settings_, stop));
+    FS_TRY(here, warm_.take(primary.endpoint, settings_, stop));
+    auto& standby = there.control;
+    auto& control = here.control;
+    // What a preparation found out on these same connections holds for both servers for as long as they live.
+    if (const auto pair = WarmControls::pair_of(primary, shadow); here.examined != pair || there.examined != pair) {
+      FS_CHECK(examine_pair(settings_, control, standby, primary, shadow, stop));
+      // Local: the commit flushes all WAL before it, asynchronous commits too, and never waits for a standby that may
+      // be dead.
+      FS_TRY(set, control.query("SET synchronous_commit = local", kQuery, stop));
+      static_cast<void>(set);
+    }
     FS_TRY(in_recovery, standby.truth("SELECT pg_is_in_recovery()", kQuery, stop));
     if (!in_recovery) return fail(Code::conflict, shadow.id + " is not in recovery: it takes writes itself");
-    FS_TRY(may_promote,
-           standby.truth("SELECT has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE')", kQuery, stop));
-    if (!may_promote)
-      return fail(Code::refused, fmt::format("role {} may not promote {}; in database {} of the primary: GRANT "
-                                             "EXECUTE ON FUNCTION pg_promote TO {}",
-                                             settings_.user, shadow.id, settings_.database, settings_.user));
 
-    FS_TRY(walfile, control.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())", kQuery, stop));
     Proof proof;
-    proof.timeline = static_cast<std::uint32_t>(std::strtoul(walfile.substr(0, 8).c_str(), nullptr, 16));
-    FS_TRY(marker, control.lsn("SELECT pg_current_wal_insert_lsn()", kQuery, stop));
+    FS_TRY(rows, control.query("SELECT lsn, pg_walfile_name(lsn) FROM pg_current_wal_insert_lsn() AS here(lsn)", kQuery,
+                               stop));
+    if (rows.empty() || rows[0].size() != 2 || !rows[0][0] || !rows[0][1])
+      return fail(Code::refused, primary.id + " does not say where its log is");
+    FS_TRY(marker, parse_lsn(*rows[0][0]));
     proof.marker = marker;
-    // Local: the commit flushes all WAL before it, asynchronous commits too, and never waits for a standby that may be
-    // dead.
-    FS_TRY(set, control.query("SET synchronous_commit = local", kQuery, stop));
+    proof.timeline = static_cast<std::uint32_t>(std::strtoul(rows[0][1]->substr(0, 8).c_str(), nullptr, 16));
     FS_TRY(sent, control.query("SELECT pg_logical_emit_message(true, 'foreshadow', $1)", kQuery, stop,
                                {fmt::format("{} epoch {} term {}", who.resource, who.epoch, who.term)}));
+    static_cast<void>(sent);
     FS_TRY(flushed, control.lsn("SELECT pg_current_wal_flush_lsn()", kQuery, stop));
     proof.lsn = flushed;
     Lsn replayed;
@@ -90,11 +79,14 @@ class HostPromoter final : public act::Promoter {
     if (!reached && reached.error().code == Code::timeout)
       return fail(Code::timeout, reached.error().what + ", it is at " + replayed.text());
     FS_CHECK(reached);
+    // For the promotion. The primary's goes with it.
+    warm_.keep(shadow.endpoint, std::move(there));
     return proof.text();
   }
 
-  Result<std::string> prepare(const act::Authority&, const Instance& primary, const Instance&, std::stop_token) override {
-    return "nothing was prepared at " + primary.id;
+  Result<std::string> prepare(const act::Authority&, const Instance& primary, const Instance& shadow,
+                              std::stop_token stop) override {
+    return prepare_cluster(settings_, primary, shadow, warm_, std::move(stop));
   }
 
   Result<act::Finding> assess(const act::Authority&, const Instance& primary, const Instance&, std::uint64_t,
@@ -104,6 +96,7 @@ class HostPromoter final : public act::Promoter {
 
   Result<std::string> fence(const act::Authority&, const Instance& primary, const Instance& shadow,
                             std::stop_token) override {
+    warm_.drop(primary.endpoint);
     return fence_cluster(settings_, primary, shadow);
   }
 
@@ -120,19 +113,19 @@ class HostPromoter final : public act::Promoter {
                   fmt::format("the log of {} does not hold the marker of proof {}: no claim can be made from it",
                               primary.id, proof.lsn.text()));
     if (tail.commits.empty())
-      return act::Finding{fmt::format("no commit past {}: {} records read to {} in {:.0f} ms", proof.lsn.text(),
-                                      tail.records, tail.last.text(), since_ms(began))};
+      return act::Finding{fmt::format("no commit past {}: {} records read to {} in {:.0f} ms{}", proof.lsn.text(),
+                                      tail.records, tail.last.text(), since_ms(began),
+                                      tail.by_tool ? ", by pg_waldump" : "")};
     // Somebody writes beside the gateways. What the shadow has received all the same is safe; the rest would be lost.
     Lsn replayed = proof.lsn;
     if (auto settled = settled_replay(shadow, stop)) replayed = std::max(replayed, *settled);
     if (tail.last_commit && *tail.last_commit >= replayed)
-      return fail(
-          Code::conflict,
-          fmt::format(
-              "{} committed past the proof at {}, first '{}' at {}, last at {}; the shadow has replayed to {}: somebody "
-              "writes beside the gateways",
-              tail.commits.size(), proof.lsn.text(), tail.commits.front().what, tail.commits.front().at.text(),
-              tail.last_commit->text(), replayed.text()));
+      return fail(Code::conflict,
+                  fmt::format("{} committed past the proof at {}, first '{}' at {}, last at {}; the shadow has "
+                              "replayed to {}: somebody "
+                              "writes beside the gateways",
+                              tail.commits.size(), proof.lsn.text(), tail.commits.front().what,
+                              tail.commits.front().at.text(), tail.last_commit->text(), replayed.text()));
     return act::Finding{fmt::format(
         "{} commits past {}, all of them on the shadow, which has replayed {}: somebody writes beside the gateways",
         tail.commits.size(), proof.lsn.text(), replayed.text())};
@@ -140,13 +133,14 @@ class HostPromoter final : public act::Promoter {
 
   Result<std::string> promote(const act::Authority&, const Instance& shadow, std::stop_token stop) override {
     const auto began = Clock::now();
-    FS_CHECK(no_rival(rival_in_files(shadow.data_dir)));
-    FS_TRY(control, Control::connect(shadow.endpoint, settings_, stop));
+    FS_CHECK(refuse_rival(rival_in_files(shadow.data_dir)));
+    FS_TRY(warm, warm_.take(shadow.endpoint, settings_, stop));
+    auto& control = warm.control;
     const std::string recovering = "SELECT pg_is_in_recovery()";
     FS_TRY(in_recovery, control.truth(recovering, kQuery, stop));
     if (!in_recovery) return shadow.id + " takes writes already";
     FS_TRY(rival, rival_in_server(control, stop));
-    FS_CHECK(no_rival(rival));
+    FS_CHECK(refuse_rival(rival));
 
     // From here on an error says nothing about whether it happened.
     if (auto asked = control.query("SELECT pg_promote(false)", kQuery, stop); !asked) {
@@ -213,6 +207,7 @@ class HostPromoter final : public act::Promoter {
   }
 
   const PgSettings settings_;
+  WarmControls warm_;
 };
 
 }  // namespace

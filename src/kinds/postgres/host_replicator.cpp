@@ -219,7 +219,7 @@ class HostReplicator final : public act::Replicator {
     FS_CHECK(write_mark(shadow, Mark::copying));
     if (progress) progress(0, "base copy starts");
     if (auto copied =
-            copy_base(plan, primary, shadow, owner.st_uid, owner.st_gid, settings_, deadline.left(), progress, stop);
+            copy_base(plan, primary, shadow, settings_, deadline.left(), progress, stop);
         !copied) {
       erase_mark(shadow);
       if (const auto dropped = drop_slot(primary, shadow, {}); !dropped)

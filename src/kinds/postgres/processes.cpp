@@ -3,16 +3,20 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <memory>
+#include <optional>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "io/fd.hpp"
 #include "io/wait.hpp"
@@ -21,6 +25,11 @@ namespace foreshadow::kinds::postgres {
 namespace {
 
 using namespace std::chrono_literals;
+
+// A look at all of /proc costs CPU that the dying need: between two of them we wait for those we have hold of.
+constexpr Millis kMoment = 20ms;
+// Descriptors held at a time; an agent has a thousand or so.
+constexpr std::size_t kHeldMax = 256;
 
 struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
@@ -46,13 +55,25 @@ pid_t parent_of(const std::string& proc_root, pid_t pid) {
   return parent;
 }
 
-// False when the process is gone or is another one by now.
-bool signal_member(pid_t pid, int signal, const struct stat& dir) {
-  const io::Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!handle) return false;
-  if (!works_in("/proc", pid, dir)) return false;
-  return ::syscall(SYS_pidfd_send_signal, handle.get(), signal, nullptr, 0) == 0;
-}
+// One that was a member when we took hold of it; the hold stays with the process, whatever becomes of its number.
+class Member {
+ public:
+  static std::optional<Member> take(pid_t pid, const struct stat& dir) {
+    Member member;
+    member.handle_ = io::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!member.handle_ || !works_in("/proc", pid, dir)) return std::nullopt;
+    return member;
+  }
+  bool signal(int number) const { return ::syscall(SYS_pidfd_send_signal, handle_.get(), number, nullptr, 0) == 0; }
+  // True: it has ended. It has let go of its directory by then.
+  Result<bool> gone(const io::Deadline& deadline) const {
+    pollfd fd{handle_.get(), POLLIN, 0};
+    return io::poll_until({&fd, 1}, deadline);
+  }
+
+ private:
+  io::Fd handle_;
+};
 
 }  // namespace
 
@@ -82,35 +103,52 @@ Result<std::vector<pid_t>> processes_of(const std::string& data_dir, const std::
   return found;
 }
 
-Result<Killed> kill_processes(const std::string& data_dir, Millis grace, Millis timeout) {
+Result<Killed> kill_processes(const std::string& data_dir, Millis grace, Millis timeout, Below below) {
   struct stat dir{};
   if (::stat(data_dir.c_str(), &dir) != 0) return fail(Code::io, io::errno_text(data_dir));
   const io::Deadline deadline(timeout);
   const io::Deadline patience(grace);
-  std::set<pid_t> seen;
-  std::set<pid_t> stragglers;
-  std::set<pid_t> asked;
-  int empty_scans = 0;
-  for (;;) {
+  std::set<pid_t> seen, asked, stragglers;
+  for (int empty_scans = 0;;) {
     FS_TRY(members, processes_of(data_dir));
     seen.insert(members.begin(), members.end());
     empty_scans = members.empty() ? empty_scans + 1 : 0;
     // Twice, because one scan of /proc is no snapshot: a process may fork behind the reader and leave before it.
     if (empty_scans == 2) break;
+    if (members.empty()) continue;
+
     const std::set<pid_t> present(members.begin(), members.end());
-    for (const auto pid : members) {
+    // The postmaster comes first: one that has its SIGQUIT does not take the end of a child for a crash.
+    const auto tops = std::partition(members.begin(), members.end(),
+                                     [&](pid_t pid) { return !present.contains(parent_of("/proc", pid)); });
+    std::vector<Member> held;
+    for (auto it = members.begin(); it != members.end() && held.size() < kHeldMax; ++it) {
+      const auto pid = *it;
+      auto member = Member::take(pid, dir);
+      if (!member) continue;
       if (patience.passed()) {
-        if (signal_member(pid, SIGKILL, dir)) stragglers.insert(pid);
-      } else if (!present.contains(parent_of("/proc", pid)) && asked.insert(pid).second) {
+        if (member->signal(SIGKILL)) stragglers.insert(pid);
+      } else if (it < tops) {
         // An orphaned backend of a dead postmaster is such a one too; on SIGQUIT it ends without a word.
-        signal_member(pid, SIGQUIT, dir);
+        if (asked.insert(pid).second) member->signal(SIGQUIT);
+      } else if (below == Below::at_once) {
+        if (asked.insert(pid).second) member->signal(SIGKILL);
       }
+      held.push_back(std::move(*member));
     }
-    if (!members.empty() && deadline.passed())
+    if (deadline.passed())
       return fail(Code::timeout,
                   fmt::format("{} processes still work in {} (e.g. {}); is something restarting the server?",
                               members.size(), data_dir, members.front()));
-    if (empty_scans == 0) std::this_thread::sleep_for(1ms);
+    if (held.empty()) std::this_thread::sleep_for(1ms);  // they went meanwhile, or no descriptor is left for them
+    // Until they are gone, but not past the moment from which nobody is waited for.
+    const io::Deadline moment(kMoment);
+    const auto until =
+        io::Deadline::sooner(deadline, patience.passed() ? moment : io::Deadline::sooner(patience, moment));
+    for (const auto& member : held) {
+      FS_TRY(gone, member.gone(until));
+      if (!gone) break;
+    }
   }
   return Killed{static_cast<int>(seen.size()), static_cast<int>(stragglers.size())};
 }

@@ -24,9 +24,17 @@ struct Killed {
   int stragglers = 0;  // of those, how many outlived `grace` and got SIGKILL
 };
 
-// SIGQUIT to the postmaster, which ends its own; SIGKILL after `grace` to whatever is left; again until two scans in a
-// row find nobody. Takes no stop token: half a fence is worse than either. Signals go through pidfds checked before
-// use, so a reused number is never hit. timeout: somebody is left (or is started anew each time).
-Result<Killed> kill_processes(const std::string& data_dir, Millis grace, Millis timeout);
+// How the processes below a postmaster are ended.
+enum class Below {
+  by_postmaster,  // SIGQUIT, which it hands on; each still has a word for its client
+  at_once,        // SIGKILL, right behind the postmaster's SIGQUIT: nobody waits for the other to notice
+};
+
+// SIGQUIT to the postmaster, so that it starts nothing anew and ends as told (a supervisor sees no crash); SIGKILL
+// after `grace` to whatever is left; again until two scans in a row find nobody. Takes no stop token: half a fence is
+// worse than either. Signals go through pidfds checked before use, so a reused number is never hit. timeout: somebody
+// is left (or is started anew each time).
+Result<Killed> kill_processes(const std::string& data_dir, Millis grace, Millis timeout,
+                              Below below = Below::by_postmaster);
 
 }  // namespace foreshadow::kinds::postgres

@@ -7,6 +7,7 @@
 
 #include "kinds/postgres/control.hpp"
 #include "kinds/postgres/data_dir.hpp"
+#include "kinds/postgres/fence.hpp"
 #include "kinds/postgres/processes.hpp"
 #include "kinds/postgres/server.hpp"
 #include "kinds/postgres/standby.hpp"
@@ -104,8 +105,7 @@ Result<void> rewind(const PgSettings& settings, const DataDir& dir, const Contro
   auto source = settings;
   source.replication_user = settings.user;
   const auto info = conninfo(primary.endpoint, source, "foreshadow") + " dbname=" + conninfo_quote(settings.database);
-  auto ran = run_tool(settings, dir.uid(), dir.gid(), "pg_rewind", {"-D", dir.path(), "--source-server=" + info},
-                      kRewind, stop);
+  auto ran = run_tool(settings, dir, "pg_rewind", {"-D", dir.path(), "--source-server=" + info}, kRewind, stop);
   FS_CHECK(dir.write("standby.signal", ""));
   if (!ran || ran->exit_code != 0) FS_CHECK(dir.configure({{"wal_keep_size", std::nullopt}}));
   if (!ran) return tl::make_unexpected(ran.error());
@@ -157,6 +157,7 @@ Result<std::string> rejoin_cluster(const PgSettings& settings, const Instance& o
   if (apart.diverged) parameters.merge(listen_parameters(old_primary));
   FS_CHECK(dir.configure(parameters));
   FS_CHECK(dir.write("standby.signal", ""));
+  FS_CHECK(forget_configuration_before(dir));
   FS_CHECK(start_server(settings, old_primary, dir, kStart, stop));
   FS_CHECK(wait_streaming(primary, old_primary, settings, kStreams, {}, stop));
   return fmt::format("{} follows {} after {} ms; {}: {}", old_primary.id, primary.id, took(),

@@ -31,6 +31,12 @@ std::optional<std::string> rival_in_files(const std::string& data_dir) {
   return std::nullopt;
 }
 
+Result<void> refuse_rival(const std::optional<std::string>& rival) {
+  if (!rival) return {};
+  return fail(Code::refused,
+              "no promotion: " + *rival + " is in charge of this cluster; hand over with its own switchover");
+}
+
 Result<std::optional<std::string>> rival_in_server(Control& control, std::stop_token stop) {
   FS_TRY(rows, control.query(R"(
     SELECT 'repmgr (extension repmgr)' FROM pg_catalog.pg_extension WHERE extname = 'repmgr'

@@ -16,5 +16,7 @@ namespace foreshadow::kinds::postgres {
 std::optional<std::string> rival_in_files(const std::string& data_dir);
 // The same by what a running server shows: extensions, settings, and who is connected.
 Result<std::optional<std::string>> rival_in_server(Control& control, std::stop_token stop);
+// refused, with its name and what to do instead, if there is one.
+Result<void> refuse_rival(const std::optional<std::string>& rival);
 
 }  // namespace foreshadow::kinds::postgres

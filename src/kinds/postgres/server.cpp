@@ -70,23 +70,27 @@ std::string tail_of(const std::string& path) {
 
 }  // namespace
 
-Result<io::Finished> run_tool(const PgSettings& settings, uid_t uid, gid_t gid, const std::string& program,
+Result<io::Finished> run_tool(const PgSettings& settings, const DataDir& cluster, const std::string& program,
                               std::vector<std::string> arguments, Millis timeout, std::stop_token stop,
                               std::function<void(const std::string&)> on_stderr_line, std::size_t output_max) {
-  if (settings.bin_dir.empty())
-    return fail(Code::invalid, "no PostgreSQL programs found under /usr/lib/postgresql; set option 'bin_dir'");
+  auto bin_dir = settings.bin_dir;
+  if (bin_dir.empty()) {
+    FS_TRY(version, cluster.major_version());
+    FS_TRY(found, bin_dir_of(version));
+    bin_dir = std::move(found);
+  }
   io::Command command;
-  command.argv = {settings.bin_dir + "/" + program};
+  command.argv = {bin_dir + "/" + program};
   command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
   command.working_dir = "/";  // never a data directory: who works there counts as a process of the cluster
   command.timeout = timeout;
   command.output_max = output_max;
   command.on_stderr_line = std::move(on_stderr_line);
   if (::geteuid() == 0) {
-    if (uid == 0)
+    if (cluster.uid() == 0)
       return fail(Code::invalid, program + ": the data directory belongs to root, as whom PostgreSQL never runs");
-    command.uid = uid;
-    command.gid = gid;
+    command.uid = cluster.uid();
+    command.gid = cluster.gid();
   }
   return io::run(command, std::move(stop));
 }
@@ -118,7 +122,7 @@ Result<ControlFile> parse_control_file(const std::string& text) {
 }
 
 Result<ControlFile> read_control_file(const PgSettings& settings, const DataDir& dir, std::stop_token stop) {
-  FS_TRY(ran, run_tool(settings, dir.uid(), dir.gid(), "pg_controldata", {"-D", dir.path()}, 10s, std::move(stop)));
+  FS_TRY(ran, run_tool(settings, dir, "pg_controldata", {"-D", dir.path()}, 10s, std::move(stop)));
   if (ran.exit_code != 0) return fail(Code::corrupt, "pg_controldata: " + last_words(ran));
   return parse_control_file(ran.out);
 }
@@ -143,8 +147,8 @@ Result<void> start_server(const PgSettings& settings, const Instance& instance, 
   // "restart" of a server that does not run is a start with the options of the last one: port, socket directory, a
   // configuration kept elsewhere.
   const char* action = dir.has("postmaster.opts") ? "restart" : "start";
-  FS_TRY(ran, run_tool(settings, dir.uid(), dir.gid(), "pg_ctl",
-                       {action, "-D", dir.path(), "-l", log_file, "-W", "-m", "immediate"}, 30s, stop));
+  FS_TRY(ran, run_tool(settings, dir, "pg_ctl", {action, "-D", dir.path(), "-l", log_file, "-W", "-m", "immediate"},
+                       30s, stop));
   if (ran.exit_code != 0) return fail(Code::refused, "pg_ctl: " + last_words(ran));
   const auto began = std::chrono::steady_clock::now();
   return wait_until(

@@ -17,8 +17,9 @@
 
 namespace foreshadow::kinds::postgres {
 
-// `program` of settings.bin_dir, as uid:gid when we are root. Exit codes are for the caller to judge.
-Result<io::Finished> run_tool(const PgSettings& settings, uid_t uid, gid_t gid, const std::string& program,
+// `program` of the version that the cluster is of, as the cluster's owner when we are root. Exit codes are for the
+// caller to judge. invalid: that version's programs are not here.
+Result<io::Finished> run_tool(const PgSettings& settings, const DataDir& cluster, const std::string& program,
                               std::vector<std::string> arguments, Millis timeout, std::stop_token stop,
                               std::function<void(const std::string&)> on_stderr_line = {},
                               std::size_t output_max = 64 << 20);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <functional>
 
@@ -63,7 +62,7 @@ const std::vector<Entry>& entries() {
       {{"service",
         "entry of libpq's service file (PGSERVICEFILE or ~/.pg_service.conf) to take what is not said here from"},
        text(&PgSettings::service)},
-      {{"bin_dir", "directory of pg_ctl and its sisters (newest under /usr/lib/postgresql)"},
+      {{"bin_dir", "directory of pg_ctl and its sisters (/usr/lib/postgresql/VERSION/bin, of the cluster's version)"},
        absolute_path(&PgSettings::bin_dir)},
       {{"max_rate", "bytes a second of a base copy, or 'unlimited' (20MB)"}, take_rate},
       {{"headroom_min", "room on the primary's volume below which no base copy is made (two WAL segments)"},
@@ -83,6 +82,12 @@ const std::vector<Entry>& entries() {
        [](PgSettings& s, const std::string& v) -> Result<void> {
          if (v != "none" && v != "bounded") return fail(Code::invalid, "must be 'none' or 'bounded'");
          s.slot = v == "bounded" ? SlotPolicy::bounded : SlotPolicy::none;
+         return {};
+       }},
+      {{"unlogged", "what a promotion empties: refuse to hand over while it holds data, or empty (refuse)"},
+       [](PgSettings& s, const std::string& v) -> Result<void> {
+         if (v != "refuse" && v != "empty") return fail(Code::invalid, "must be 'refuse' or 'empty'");
+         s.empty_unlogged = v == "empty";
          return {};
        }},
       {{"ballast_file", "file on the primary's volume that a fence may remove to get room, absolute path"},
@@ -134,26 +139,17 @@ Result<PgSettings> pg_settings(const std::map<std::string, std::string>& options
   if (settings.database.empty()) return fail(Code::invalid, "option 'database': must not be empty");
   if (settings.user.empty()) return fail(Code::invalid, "option 'user': must not be empty");
   if (settings.replication_user.empty()) settings.replication_user = settings.user;
-  if (settings.bin_dir.empty()) settings.bin_dir = newest_bin_dir();
   return settings;
 }
 
-std::string newest_bin_dir(const std::string& root) {
-  namespace fs = std::filesystem;
-  int best = 0;
-  std::string found;
-  std::error_code error;
-  for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    const auto name = it->path().filename().string();
-    int version = 0;
-    const auto [rest, bad] = std::from_chars(name.data(), name.data() + name.size(), version);
-    if (bad != std::errc{} || rest != name.data() + name.size() || version <= best) continue;
-    std::error_code missing;
-    if (!fs::exists(it->path() / "bin" / "pg_ctl", missing)) continue;
-    best = version;
-    found = (it->path() / "bin").string();
-  }
-  return found;
+Result<std::string> bin_dir_of(int major_version, const std::string& root) {
+  auto dir = fmt::format("{}/{}/bin", root, major_version);
+  std::error_code missing;
+  if (!std::filesystem::exists(dir + "/pg_ctl", missing))
+    return fail(Code::invalid, fmt::format("the cluster is of PostgreSQL {0}, and there is no {1}/pg_ctl: install the "
+                                           "programs of version {0}, or say in option 'bin_dir' where they are",
+                                           major_version, dir));
+  return dir;
 }
 
 }  // namespace foreshadow::kinds::postgres

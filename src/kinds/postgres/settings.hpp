@@ -25,13 +25,15 @@ struct PgSettings {
   std::string replication_user;  // defaults to `user`
   std::string password_file;     // libpq passfile; empty: none
   std::string service;           // entry of libpq's connection service file; empty: none
-  std::string bin_dir;           // pg_ctl, pg_basebackup, ...; empty: none was found
+  std::string bin_dir;           // pg_ctl, pg_basebackup, ...; empty: those of the cluster's own version
   // Bytes per second of a base copy; nothing: as fast as it goes, which a dying primary may not survive.
   std::optional<std::uint64_t> max_rate = 20'000'000;
   // A base copy is refused or abandoned when the primary's volume has less room than this; nothing: two WAL segments.
   std::optional<std::uint64_t> headroom_min;
   bool spread_checkpoint = false;
   SlotPolicy slot = SlotPolicy::none;
+  // Unlogged relations are empty after a promotion; the operator may have said that they may be.
+  bool empty_unlogged = false;
   std::string ballast_file;  // removed when the fence needs room; empty: none
   Millis connect_timeout{2000};
   // Where the agent on the databases' host listens; kHere: act in this process, which is the agent; empty: nobody may
@@ -47,7 +49,8 @@ struct PgOption {
 const std::vector<PgOption>& pg_options();
 // Names and values; the error names the option and what it may be. The gateway's own are let pass.
 Result<PgSettings> pg_settings(const std::map<std::string, std::string>& options);
-// The newest /usr/lib/postgresql/<version>/bin that has a pg_ctl; empty if there is none.
-std::string newest_bin_dir(const std::string& root = "/usr/lib/postgresql");
+// <root>/<major version>/bin, where Debian puts a version's programs. Another version's would misread the cluster or
+// refuse it, so there is no second best: invalid, and the text says what to do.
+Result<std::string> bin_dir_of(int major_version, const std::string& root = "/usr/lib/postgresql");
 
 }  // namespace foreshadow::kinds::postgres

@@ -5,12 +5,13 @@
 #include <charconv>
 #include <utility>
 
+#include "base/log.hpp"
+#include "kinds/postgres/wal_files.hpp"
+
 namespace foreshadow::kinds::postgres {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr std::size_t kCommitsMax = 1000;
 
 // Calls `each` with every line; stops at the first error.
 template <class Each>
@@ -69,31 +70,25 @@ Result<RecordLine> parse_record(std::string_view line) {
 }  // namespace
 
 Result<WalTail> parse_wal(std::string_view text, Lsn from) {
-  WalTail tail;
-  std::uint64_t marker_transaction = 0;
+  WalTally tally(from);
   FS_CHECK(for_lines(text, [&](std::string_view line) -> Result<void> {
     FS_TRY(record, parse_record(line));
-    if (tail.records > 0 && record.at <= tail.last) return fail(Code::corrupt, "pg_waldump's records go backwards");
-    ++tail.records;
-    tail.last = record.at;
+    FS_CHECK(tally.record(record.at));
     if (record.manager == "LogicalMessage" &&
         record.description.find("prefix \"foreshadow\"") != std::string_view::npos)
-      marker_transaction = record.transaction;
+      tally.marker(record.transaction);
     if (record.manager != "Transaction") return {};
-    // COMMIT, COMMIT_PREPARED, and PREPARE, whose client was told that the transaction survives.
-    if (!record.description.starts_with("COMMIT") && !record.description.starts_with("PREPARE")) return {};
-    if (marker_transaction != 0 && record.transaction == marker_transaction) tail.marker_commit = record.at;
-    if (record.at < from) return {};
-    tail.last_commit = record.at;
-    if (tail.commits.size() < kCommitsMax) tail.commits.push_back({record.at, std::string(record.description.substr(0, 120))});
+    // COMMIT, COMMIT_PREPARED and PREPARE.
+    if (record.description.starts_with("COMMIT") || record.description.starts_with("PREPARE"))
+      tally.commit(record.transaction, std::string(record.description.substr(0, 120)));
     return {};
   }));
-  return tail;
+  return tally.take();
 }
 
-Result<WalTail> read_wal(const PgSettings& settings, const DataDir& dir, std::uint32_t timeline, Lsn start, Lsn from,
-                         std::stop_token stop) {
-  FS_TRY(ran, run_tool(settings, dir.uid(), dir.gid(), "pg_waldump",
+Result<WalTail> read_wal_by_tool(const PgSettings& settings, const DataDir& dir, std::uint32_t timeline, Lsn start,
+                                 Lsn from, std::stop_token stop) {
+  FS_TRY(ran, run_tool(settings, dir, "pg_waldump",
                        {"-p", dir.path() + "/pg_wal", "-t", std::to_string(timeline), "-s", start.text()}, 60s,
                        std::move(stop)));
   // It always ends with an error, since it is given no end. Which one tells an end from damage.
@@ -111,7 +106,16 @@ Result<WalTail> read_wal(const PgSettings& settings, const DataDir& dir, std::ui
   FS_TRY(tail, parse_wal(text, from));
   if (tail.records == 0)
     return fail(Code::corrupt, fmt::format("no WAL record of {} at {}: {}", dir.path(), start.text(), words));
+  tail.by_tool = true;
   return tail;
+}
+
+Result<WalTail> read_wal(const PgSettings& settings, const DataDir& dir, std::uint32_t timeline, Lsn start, Lsn from,
+                         std::stop_token stop) {
+  auto tail = scan_wal_files(dir, timeline, start, from);
+  if (tail) return tail;
+  log::info("pg_waldump is asked about {}: {}", dir.path(), tail.error().what);
+  return read_wal_by_tool(settings, dir, timeline, start, from, std::move(stop));
 }
 
 Result<std::vector<TimelineFork>> parse_timeline_history(std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "io/files.hpp"
 #include "io/rpc.hpp"
 #include "kinds/postgres/host_promoter.hpp"
 #include "kinds/postgres/pair.hpp"
@@ -94,7 +95,8 @@ TEST(PgHandover, ARoleThatMayNotPromoteIsRefusedBeforeAnythingIsFenced) {
   ASSERT_OK(settings);
   const auto promoter = kinds::postgres::host_promoter(std::move(*settings));
   const auto prove = [&] { return promoter->prove_equal(pair.who(1), pair.primary, pair.shadow, {}); };
-  ASSERT_TRUE(eventually([&] { return sql(pair.shadow, "SELECT count(*) FROM pg_roles WHERE rolname = 'watcher'") == "1"; }));
+  ASSERT_TRUE(
+      eventually([&] { return sql(pair.shadow, "SELECT count(*) FROM pg_roles WHERE rolname = 'watcher'") == "1"; }));
   const auto refused = prove();
   EXPECT_CODE(refused, Code::refused);
   EXPECT_NE(refused.error().what.find("GRANT EXECUTE ON FUNCTION pg_promote TO watcher"), std::string::npos)
@@ -161,8 +163,102 @@ TEST(PgHandover, NoAcknowledgedWriteIsLostAndTheOldPrimaryFollowsWithoutRewind) 
   const auto present = ledger_of(pair.primary);
   EXPECT_TRUE(std::includes(present.begin(), present.end(), acknowledged.begin(), acknowledged.end()));
   EXPECT_EQ(present.size(), acknowledged.size());
-  std::printf("  %s\n  %s\n  %s\n  %s\n  %s\n", proof->c_str(), fenced->c_str(), checked->text.c_str(), promoted->c_str(),
-              rejoined->c_str());
+  std::printf("  %s\n  %s\n  %s\n  %s\n  %s\n", proof->c_str(), fenced->c_str(), checked->text.c_str(),
+              promoted->c_str(), rejoined->c_str());
+}
+
+// What is prepared does nothing: a primary that crashes and starts again is the primary, and a second shadow finds
+// nothing of the first.
+TEST(PgHandover, APreparationHasToBeUndoneByNobody) {
+  Pair pair;
+  pair.make_shadow();
+  sql(pair.primary, "ALTER SYSTEM SET work_mem = '5MB'");
+  const auto promoter = pair.promoter();
+  const auto conf = [&] { return *io::read_file(pair.primary.data_dir + "/postgresql.auto.conf"); };
+  const auto before = conf();
+  for (int i = 0; i < 2; ++i) {
+    const auto prepared = promoter->prepare(pair.who(1), pair.primary, pair.shadow, {});
+    ASSERT_OK(prepared);
+    EXPECT_NE(prepared->find("checkpoint on shop-a in"), std::string::npos) << *prepared;
+    EXPECT_NE(prepared->find("checkpoint on shop-b in"), std::string::npos) << *prepared;
+    pair.agent->kill();  // and what it kept warm with it
+    pair.agent->start();
+  }
+  EXPECT_EQ(conf(), before);
+  EXPECT_NE(access((pair.primary.data_dir + "/standby.signal").c_str(), F_OK), 0);
+  pair.cluster.kill();
+  pair.cluster.start();
+  EXPECT_EQ(sql(pair.primary, "SELECT pg_is_in_recovery()"), "f");
+  ASSERT_OK(promoter->prove_equal(pair.who(1), pair.primary, pair.shadow, {}));
+}
+
+TEST(PgHandover, APreparedFenceOnlyRenamesAndARevivedPrimaryHasItsSettingsBack) {
+  for (const char* changed : {"", "ALTER SYSTEM SET work_mem = '6MB'"}) {
+    SCOPED_TRACE(changed);
+    Pair pair;
+    pair.make_shadow();
+    sql(pair.primary, "ALTER SYSTEM SET synchronous_standby_names = 'somebody'");
+    const auto before = *io::read_file(pair.primary.data_dir + "/postgresql.auto.conf");
+    const auto promoter = pair.promoter();
+    ASSERT_OK(promoter->prepare(pair.who(1), pair.primary, pair.shadow, {}));
+    // A configuration that was changed meanwhile is not overwritten by what was prepared before.
+    if (*changed != '\0') sql(pair.primary, changed);
+    ASSERT_OK(promoter->prove_equal(pair.who(1), pair.primary, pair.shadow, {}));
+    for (int i = 0; i < 2; ++i) ASSERT_OK(promoter->fence(pair.who(1), pair.primary, pair.shadow, {}));
+    EXPECT_TRUE(processes_of(pair.primary.data_dir)->empty());
+    EXPECT_EQ(access((pair.primary.data_dir + "/standby.signal").c_str(), F_OK), 0);
+    const auto fenced = *io::read_file(pair.primary.data_dir + "/postgresql.auto.conf");
+    EXPECT_NE(fenced.find("primary_conninfo"), std::string::npos) << fenced;
+    EXPECT_EQ(fenced.find("6MB") != std::string::npos, *changed != '\0') << fenced;
+    ASSERT_OK(promoter->revive(pair.who(1), pair.primary, {}));
+    EXPECT_EQ(sql(pair.primary, "SELECT pg_is_in_recovery()"), "f");
+    EXPECT_EQ(sql(pair.primary, "SHOW synchronous_standby_names"), "somebody");
+    const auto after = *io::read_file(pair.primary.data_dir + "/postgresql.auto.conf");
+    if (*changed == '\0')
+      EXPECT_EQ(after, before);
+    else
+      EXPECT_EQ(sql(pair.primary, "SHOW work_mem"), "6MB");
+  }
+}
+
+TEST(PgHandover, WhatSpeaksAgainstItIsRefusedBeforeAnybodyWaits) {
+  Pair pair;
+  pair.make_shadow();
+  sql(pair.primary, "CREATE UNLOGGED TABLE carts AS SELECT 1");
+  const auto promoter = pair.promoter();
+  const auto refused = promoter->prepare(pair.who(1), pair.primary, pair.shadow, {});
+  EXPECT_CODE(refused, Code::refused);
+  EXPECT_NE(refused.error().what.find("carts"), std::string::npos) << refused.error().what;
+  pair.options["unlogged"] = "empty";
+  const auto minded = pair.promoter()->prepare(pair.who(1), pair.primary, pair.shadow, {});
+  ASSERT_OK(minded);
+  EXPECT_NE(minded->find("mind: "), std::string::npos) << *minded;
+}
+
+// The connections of the preparation serve the proof; one that died with its server is made anew, and then both servers
+// are looked at again.
+TEST(PgHandover, KeptConnectionsAreUsedAndNotTrusted) {
+  Pair pair;
+  pair.make_shadow();
+  const auto settings = *kinds::postgres::pg_settings({});
+  const auto promoter = kinds::postgres::host_promoter(settings);
+  const auto ours = [&] {
+    return sql(pair.primary,
+               "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity "
+               "WHERE application_name = 'foreshadow' AND backend_type = 'client backend'");
+  };
+  ASSERT_OK(promoter->prepare(pair.who(1), pair.primary, pair.shadow, {}));
+  EXPECT_TRUE(eventually([&] { return !ours().empty() && ours().find(' ') == std::string::npos; })) << ours();
+  // It must not let a rival in by being kept.
+  pair.cluster.kill();
+  pair.cluster.start();
+  sql(pair.primary, "CREATE SCHEMA repmgr");
+  EXPECT_CODE(promoter->prove_equal(pair.who(1), pair.primary, pair.shadow, {}), Code::refused);
+  sql(pair.primary, "DROP SCHEMA repmgr");
+  ASSERT_TRUE(eventually([&] { return promoter->prepare(pair.who(1), pair.primary, pair.shadow, {}).has_value(); }));
+  // Nor a shadow that somebody else promoted.
+  sql(pair.shadow, "SELECT pg_promote(true)");
+  EXPECT_CODE(promoter->prove_equal(pair.who(1), pair.primary, pair.shadow, {}), Code::conflict);
 }
 
 TEST(PgHandover, FenceKillsABackendThatOutlivesItsPostmaster) {
@@ -323,7 +419,7 @@ TEST(PgHandover, AgentKilledInsideAStepIsMendedByRepeatingIt) {
     const auto proof = promoter->prove_equal(pair.who(1), pair.primary, pair.shadow, {});
     ASSERT_OK(proof);
     const auto interrupted = [&](auto step) {
-      Result<std::string> first = fail(Code::io, "not run");
+      decltype(step()) first = fail(Code::io, "not run");
       {
         std::jthread asking([&] { first = step(); });
         const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(delay_ms);

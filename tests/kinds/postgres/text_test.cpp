@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include "kinds/postgres/base_copy.hpp"
 #include "kinds/postgres/control.hpp"
 #include "kinds/postgres/data_dir.hpp"
@@ -12,6 +16,7 @@
 #include "kinds/postgres/settings.hpp"
 #include "kinds/postgres/standby.hpp"
 #include "kinds/postgres/wal.hpp"
+#include "support/temp_dir.hpp"
 
 namespace foreshadow::kinds::postgres {
 namespace {
@@ -70,9 +75,10 @@ TEST(PgText, WalTail) {
 TEST(PgText, TheLastCommitIsToldHoweverManyThereAre) {
   std::string text;
   for (unsigned i = 1; i <= 1001; ++i)
-    text += fmt::format("rmgr: Transaction len (rec/tot):     34/    34, tx:        {}, lsn: 0/{:08X}, prev 0/{:08X}, desc: "
-                        "COMMIT 2025-01-01\n",
-                        700 + i, i * 0x40, (i - 1) * 0x40);
+    text += fmt::format(
+        "rmgr: Transaction len (rec/tot):     34/    34, tx:        {}, lsn: 0/{:08X}, prev 0/{:08X}, desc: "
+        "COMMIT 2025-01-01\n",
+        700 + i, i * 0x40, (i - 1) * 0x40);
   const auto tail = parse_wal(text, Lsn{1});
   ASSERT_TRUE(tail) << tail.error().what;
   EXPECT_EQ(tail->commits.size(), 1000U) << "what is kept for people is bounded";
@@ -175,6 +181,27 @@ TEST(PgText, OptionsAreCheckedByValue) {
     ASSERT_FALSE(settings) << name;
     EXPECT_EQ(settings.error().code, Code::invalid);
     EXPECT_NE(settings.error().what.find(name), std::string::npos) << settings.error().what;
+  }
+}
+
+TEST(PgText, ProgramsAreThoseOfTheClustersVersion) {
+  const foreshadow::testing::TempDir dir;
+  for (const char* version : {"15", "17"}) {
+    const auto bin = dir / version + "/bin";
+    std::filesystem::create_directories(bin);
+    std::ofstream(bin + "/pg_ctl") << "";
+    EXPECT_EQ(bin_dir_of(std::atoi(version), dir.path()).value(), bin) << "not those of the newest";
+  }
+  const auto missing = bin_dir_of(16, dir.path());
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, Code::invalid);
+  EXPECT_NE(missing.error().what.find("bin_dir"), std::string::npos) << missing.error().what;
+
+  std::ofstream(dir / "PG_VERSION") << "15\n";
+  EXPECT_EQ(DataDir::open(dir.path())->major_version().value(), 15);
+  for (const char* odd : {"", "nine", "9.6\n", "15beta1\n"}) {
+    std::ofstream(dir / "PG_VERSION", std::ios::trunc) << odd;
+    EXPECT_FALSE(DataDir::open(dir.path())->major_version()) << odd;
   }
 }
 
