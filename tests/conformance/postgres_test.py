@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Tests of what `./dev conformance postgres` says: names of differences, what counts as equal, reasons of refusals, others' reports."""
+"""Tests of what `./dev conformance postgres` says: names of differences, what counts as equal, reasons of refusals."""
 
 import pathlib
 import sys
-import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -12,11 +11,10 @@ for folder in ("tools/conformance/postgres", "tests/integration", "examples/demo
 
 import classify  # noqa: E402
 import debian  # noqa: E402
-import drivers  # noqa: E402
 import handovers  # noqa: E402
 import main  # noqa: E402
 import results  # noqa: E402
-from postgresql import Regress  # noqa: E402
+from postgresql import scheduled  # noqa: E402
 from results import Verdict, compare  # noqa: E402
 
 TABLE = """ id | name
@@ -154,29 +152,9 @@ class Refusals(unittest.TestCase):
         self.assertEqual(handovers.reasons_of("equality not proven (timeout): 0/16B at 12"), ["equality not proven (timeout): #/#B at #"])
 
 
-class Reports(unittest.TestCase):
-    def test_junit(self):
-        with tempfile.TemporaryDirectory() as folder:
-            report = pathlib.Path(folder) / "r.xml"
-            report.write_text('<testsuites><testsuite><testcase classname="t.a" name="x"/><testcase classname="t.a" name="y"><failure '
-                              'message="m">text</failure></testcase><testcase classname="t" name="z"><skipped/></testcase>'
-                              '<testcase classname="t" name="e"><error message="m"/></testcase></testsuite></testsuites>')
-            found = drivers.of_junit(report)
-        self.assertEqual({test: verdict.outcome for test, verdict in found.items()},
-                         {"t.a.x": "passed", "t.a.y": "failed", "t.z": "skipped", "t.e": "failed"})
-        self.assertIn("text", found["t.a.y"].text)
-
-    def test_go(self):
-        lines = ["building", '{"Action":"run","Package":"github.com/jackc/pgx/v5/pgconn","Test":"TestA"}',
-                 '{"Action":"output","Package":"github.com/jackc/pgx/v5/pgconn","Test":"TestA/b","Output":"words"}',
-                 '{"Action":"fail","Package":"github.com/jackc/pgx/v5/pgconn","Test":"TestA/b"}',
-                 '{"Action":"fail","Package":"github.com/jackc/pgx/v5/pgconn","Test":"TestA"}',
-                 '{"Action":"skip","Package":"github.com/jackc/pgx/v5","Test":"TestC"}', '{"Action":"pass","Package":"github.com/jackc/pgx/v5"}']
-        self.assertEqual(drivers.of_go(lines), {"pgconn.TestA/b": Verdict("failed", "words"), "pgx.TestC": Verdict("skipped", "")})
-
+class Schedules(unittest.TestCase):
     def test_schedules(self):
-        suite = Regress(pathlib.Path("/nowhere"), None)
-        self.assertEqual(suite.names("# comment\ntest: a b\n\ntest: c\nignore: d\n"), ["a", "b", "c"])
+        self.assertEqual(scheduled("# comment\ntest: a b\n\ntest: c\nignore: d\n"), ["a", "b", "c"])
 
 
 class Lists(unittest.TestCase):
@@ -190,9 +168,9 @@ class Table(unittest.TestCase):
     def test_rows(self):
         done = main.Row("regress", comparison=compare([{"a": Verdict("passed")}], {"a": Verdict("passed")}), handovers_every_s=2)
         done.tally.attempts, done.tally.done = 5, 3
-        lines = main.table([done, main.Row("pgx", skipped="no go")])
+        lines = main.table([done, main.Row("other", skipped="no network")])
         self.assertEqual(lines[1].split(), ["regress", "1", "1", "0", "0", "/", "0", "3", "2"])
-        self.assertEqual(main.Row("pgx", skipped="no go").as_json(), {"suite": "pgx", "skipped": "no go"})
+        self.assertEqual(main.Row("other", skipped="no network").as_json(), {"suite": "other", "skipped": "no network"})
 
     def test_a_suite_that_is_not_there(self):
         with self.assertRaises(SystemExit):

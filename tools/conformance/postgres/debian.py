@@ -96,9 +96,9 @@ class Debian:
         raise why or CannotObtain(f"no list names {package}")
 
     def source(self, package, version, directory):
-        """The files of a source package, checked, in `directory`, which is not there yet: of that version, or the newest that can be had
+        """The archives of a source package, checked, in `directory`, which is not there yet: of that version, or the newest that can be had
         (also if `version` is None). Returns its version."""
-        return self._first(["source", "--download-only"], package, self.versions(package, version, sources=True), directory)
+        return self._first(["source", "--download-only", "--tar-only"], package, self.versions(package, version, sources=True), directory)
 
     def package(self, package, version, directory):
         """The contents of a package, unpacked in `directory`, which is not there yet. Versions as with source()."""

@@ -1,4 +1,4 @@
-"""PostgreSQL's own suites, of the release that is installed: regression tests, isolation tests, pipelines of libpq."""
+"""PostgreSQL's own suites, of the release that is installed: the regression tests, and the pipelines of libpq."""
 
 import re
 import shutil
@@ -10,10 +10,9 @@ from results import Verdict
 from suite import Suite
 
 MAJOR = BIN.parent.name
-PGXS_TESTS = BIN.parent / "lib/pgxs/src/test"
-
+RUNNER = BIN.parent / "lib/pgxs/src/test/regress/pg_regress"
 # Of the source package: unpacked once for all of them.
-PARTS = ("src/test/regress", "src/test/isolation", "src/test/modules/libpq_pipeline")
+PARTS = ("src/test/regress", "src/test/modules/libpq_pipeline")
 
 
 class FromSources(Suite):
@@ -22,7 +21,7 @@ class FromSources(Suite):
 
     def obtain(self):
         version = installed_version(f"postgresql-{MAJOR}")
-        self.made(version, lambda: self._make(version))
+        self.made(f"{version} {' '.join(PARTS)}", lambda: self._make(version))
         self.build()
 
     def _make(self, version):
@@ -70,8 +69,11 @@ class Pipeline(FromSources):
         while rounds == 0 or time.monotonic() < until:
             rounds += 1
             out = target.folder(f"traces-{rounds}")
+            # Each round in a database of its own: what an earlier one left there would be told.
+            database = f"round_{rounds}"
+            self.psql(target.port, f"CREATE DATABASE {database}")
             for name in names:
-                now = self._one(target, program, name, out / name)
+                now = self._one(target, program, name, out / name, database)
                 # The first round is kept, unless a later one is unlike it: then that one is.
                 if now.equals(verdicts.setdefault(name, now)) or name in odd:
                     continue
@@ -79,76 +81,45 @@ class Pipeline(FromSources):
                 odd.add(name)
         return verdicts
 
-    def _one(self, target, program, name, trace):
+    def _one(self, target, program, name, trace, database):
         # PostgreSQL has no trace of those where it depends on timing what libpq sends together, and they are long.
         exact = (self.cache / f"source/src/test/modules/libpq_pipeline/traces/{name}.trace").exists()
         log = f"{trace.parent.name}-{name}"
         code = self.program(target, log, [program, *(["-t", trace] if exact else []), name,
-                                          f"host=127.0.0.1 port={target.port} user=postgres dbname=postgres"])
+                                          f"host=127.0.0.1 port={target.port} user=postgres dbname={database}"])
         said = trace.read_text(errors="replace") if trace.exists() else ""
         return Verdict("passed" if code == 0 else "failed", said + self.log_of(target, log), exact)
 
 
-class Scripts(FromSources):
-    """A schedule of scripts whose output is written down: pg_regress and its sister."""
-
-    folder = ""
-    schedule = ""
-
-    def libraries(self):
-        """What the scripts load into the server."""
-        return []
-
-    def arguments(self, one_at_a_time):
-        return []
-
-    def names(self, schedule):
-        return [name for line in schedule.splitlines() if line.startswith("test:") for name in line.split()[1:]]
-
-    def run(self, target, one_at_a_time):
-        source = target.folder("source")
-        # Where the server can read it, whoever may enter our cache.
-        shutil.copytree(self.cache / "source" / self.folder, source, dirs_exist_ok=True)
-        library = target.folder("library")
-        for path in self.libraries():
-            shutil.copy(path, library)
-        out = target.folder("out")
-        runner = PGXS_TESTS / self.runner
-        self.program(target, self.name, [
-            runner, f"--inputdir={source}", f"--outputdir={out}", f"--bindir={BIN}", f"--dlpath={library}", "--host=127.0.0.1",
-            f"--port={target.port}", "--user=postgres", f"--schedule={source / self.schedule}", *self.arguments(one_at_a_time)],
-            cwd=out, user=target.user)
-        told = self.log_of(target, self.name)
-        verdicts = {}
-        for name in self.names((source / self.schedule).read_text()):
-            written = out / "results" / f"{name}.out"
-            outcome = re.search(rf"^(?:test)?\s+{re.escape(name)}\s+\.\.\. (ok|FAILED|failed)", told, re.MULTILINE)
-            if written.exists() and outcome:
-                verdicts[name] = Verdict("passed" if outcome.group(1) == "ok" else "failed", written.read_text(errors="replace"), exact=True)
-        return verdicts
-
-
-class Regress(Scripts):
+class Regress(FromSources):
     name = "regress"
     what = "PostgreSQL's regression tests; each script's output is compared"
-    folder = "src/test/regress"
-    runner = "regress/pg_regress"
-    schedule = "parallel_schedule"
 
     def build(self):
         self.compile(self.cache / "built/regress.so", "-shared", self.cache / "source/src/test/regress/regress.c")
 
-    def libraries(self):
-        return [self.cache / "built/regress.so", *(BIN.parent / "lib" / name for name in ("autoinc.so", "refint.so"))]
+    def run(self, target, one_at_a_time):
+        source, library, out = (target.folder(name) for name in ("source", "library", "out"))
+        # Where the server can read it, whoever may enter our cache.
+        shutil.copytree(self.cache / "source/src/test/regress", source, dirs_exist_ok=True)
+        for path in (self.cache / "built/regress.so", *(BIN.parent / "lib" / name for name in ("autoinc.so", "refint.so"))):
+            shutil.copy(path, library)
+        schedule = source / "parallel_schedule"
+        # As the server's user, for the server writes into the same folders.
+        self.program(target, self.name, [
+            RUNNER, f"--inputdir={source}", f"--outputdir={out}", f"--bindir={BIN}", f"--dlpath={library}", "--host=127.0.0.1",
+            f"--port={target.port}", "--user=postgres", f"--schedule={schedule}", *(["--max-connections=1"] if one_at_a_time else [])],
+            cwd=out, user=target.user)
+        told = self.log_of(target, self.name)
+        verdicts = {}
+        for name in scheduled(schedule.read_text()):
+            written = out / "results" / f"{name}.out"
+            ended = re.search(rf"^(?:test)?\s+{re.escape(name)}\s+\.\.\. (ok|FAILED)", told, re.MULTILINE)
+            if written.exists() and ended:
+                verdicts[name] = Verdict("passed" if ended.group(1) == "ok" else "failed", written.read_text(errors="replace"), exact=True)
+        return verdicts
 
-    def arguments(self, one_at_a_time):
-        return ["--max-connections=1"] if one_at_a_time else []
 
-
-class Isolation(Scripts):
-    name = "isolation"
-    what = "PostgreSQL's isolation tests: sessions that wait for one another; each specification's output is compared"
-    folder = "src/test/isolation"
-    runner = "isolation/pg_isolation_regress"
-    schedule = "isolation_schedule"
-    limit_s = 3600
+def scheduled(schedule):
+    """The tests of a schedule, in its order."""
+    return [name for line in schedule.splitlines() if line.startswith("test:") for name in line.split()[1:]]

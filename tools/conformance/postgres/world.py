@@ -25,6 +25,8 @@ SETTINGS = {
     "fsync": "off",
     "max_connections": 150,
     "max_prepared_transactions": 20,
+    # Tablespaces of the suites lie in the data directory, which a standby accepts only so.
+    "allow_in_place_tablespaces": "on",
     "shared_buffers": "128MB",
     "wal_level": "replica",
     "max_wal_senders": 8,
