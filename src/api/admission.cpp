@@ -98,6 +98,8 @@ Result<std::string> admit(const json& status, const ResourceId& resource, const 
     case Verb::remove_gateway:
       if (command.target.empty()) return fail(Code::invalid, "remove_gateway needs the name of a gateway");
       return std::string();
+    case Verb::failover:
+      return fail(Code::refused, "failover is not possible yet");
     case Verb::pause:
     case Verb::resume:
       return std::string();

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "api/expected_drain.hpp"
+#include "base/units.hpp"
 #include "decide/guardrails.hpp"
 #include "decide/step.hpp"
 #include "domain/json.hpp"
@@ -97,16 +99,39 @@ json status_json(const decide::State& state, Time now) {
           {"data_age_ms", 0}};
 }
 
-Result<json> plan_json(const decide::State& state, const ResourceId& resource, const std::string& provision) {
+namespace {
+
+std::string drain_text(const ExpectedDrain& drain, Millis budget) {
+  return fmt::format("expected drain: p50 {:.1f} ms, p99 {:.1f} ms; within the budget of {} with probability {:.3f} ({} in "
+                     "flight now, lengths of {} pieces of work)",
+                     drain.p50_ms, drain.p99_ms, format_duration(budget), drain.in_time, drain.in_flight, drain.seen);
+}
+
+json drain_json(const ExpectedDrain& drain) {
+  return {{"p50_ms", drain.p50_ms},
+          {"p99_ms", drain.p99_ms},
+          {"in_time", drain.in_time},
+          {"in_flight", drain.in_flight},
+          {"seen", drain.seen}};
+}
+
+}  // namespace
+
+Result<json> plan_json(const decide::State& state, const ResourceId& resource, const std::string& provision,
+                       const std::vector<GatewayReport>& reports) {
   const auto found = state.resources.find(resource);
   if (found == state.resources.end()) return fail(Code::invalid, fmt::format("no resource named '{}'", resource));
   const auto& l = found->second;
   const auto refusal =
       l.shadow ? decide::may_not_hand_over(state, l, state.now) : decide::may_not_shadow(state, l, state.now);
+  auto lines = decide::explain_now(state, resource);
+  const auto drain = expected_drain(reports, l.policy.hold.budget);
+  if (drain) lines.push_back(drain_text(*drain, l.policy.hold.budget));
   return json{{"resource", resource},
               {"phase", l.phase},
               {"epoch", l.epoch},
-              {"lines", decide::explain_now(state, resource)},
+              {"lines", lines},
+              {"drain", drain ? drain_json(*drain) : json(nullptr)},
               {"refused", refusal ? json(refusal->why) : json(nullptr)},
               {"approval_lifts", refusal && refusal->approval_lifts},
               {"unmovable", l.unmovable},

@@ -12,8 +12,10 @@ namespace foreshadow::api {
 // 0}
 nlohmann::json status_json(const decide::State& state, Time now);
 
-// {"resource", "lines": [...], "refused": why or null, "unmovable": [...], "epoch"} of what would be done now;
-// `provision` is the provisioner's own plan, or empty. Error invalid: no such resource.
-Result<nlohmann::json> plan_json(const decide::State& state, const ResourceId& resource, const std::string& provision);
+// {"resource", "lines": [...], "refused": why or null, "unmovable": [...], "epoch", "drain": {...} or null} of what would
+// be done now; `provision` is the provisioner's own plan, or empty; `reports` are the gateways', as far as they answered.
+// Error invalid: no such resource.
+Result<nlohmann::json> plan_json(const decide::State& state, const ResourceId& resource, const std::string& provision,
+                                 const std::vector<GatewayReport>& reports);
 
 }  // namespace foreshadow::api

@@ -58,6 +58,7 @@ bool nobody_there(const Error& error) { return error.code == Code::unreachable |
 // sides may.
 bool may_have_moved(const KindTraits& traits, HandoverStep step) {
   return traits.fences && (step == HandoverStep::fencing || step == HandoverStep::checking ||
+                           step == HandoverStep::assessing ||
                            step == HandoverStep::promoting || step == HandoverStep::reviving);
 }
 

@@ -157,7 +157,10 @@ class Controller {
       const auto text = provisioner->plan({resource, known->second.current, resource + "-plan", Millis{60'000}}, {});
       provision = text ? *text : "no plan could be had: " + text.error().what;
     }
-    return api::plan_json(*state, resource, provision);
+    std::vector<GatewayReport> reports;
+    if (settings)
+      if (auto told = make_steer(config_, *settings)->report(resource, {})) reports = std::move(*told);
+    return api::plan_json(*state, resource, provision, reports);
   }
 
   void follow_state() {

@@ -29,6 +29,7 @@ struct EffectText {
   std::string operator()(const Provision& e) const { return fmt::format("a shadow of {}", e.primary.id); }
   std::string operator()(const Replicate& e) const { return fmt::format("{} follows {}", e.shadow.id, e.primary.id); }
   std::string operator()(const Steer& e) const { return routes_text(e.table); }
+  std::string operator()(const Prepare& e) const { return fmt::format("{} and {}", e.primary.id, e.shadow.id); }
   std::string operator()(const Hold& e) const { return fmt::format("all gateways, for epoch {}", e.next_epoch); }
   std::string operator()(const ProveEqual& e) const {
     return fmt::format("{} has all that {} acknowledged", e.shadow.id, e.primary.id);
@@ -37,6 +38,9 @@ struct EffectText {
   std::string operator()(const Fence& e) const { return e.primary.id; }
   std::string operator()(const CheckFenced& e) const {
     return fmt::format("nothing was committed at {} past {}", e.primary.id, e.proof);
+  }
+  std::string operator()(const Assess& e) const {
+    return fmt::format("what {} lacks of {}", e.shadow.id, e.primary.id);
   }
   std::string operator()(const Promote& e) const { return fmt::format("{} in epoch {}", e.shadow.id, e.next_epoch); }
   std::string operator()(const Release& e) const { return fmt::format("epoch {} is given up", e.next_epoch); }

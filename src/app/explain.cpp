@@ -121,8 +121,19 @@ class Teller {
     if (const auto* command = std::get_if<Command>(&event.body);
         command && (event.resource == span_.resource || event.resource.empty()))
       story_.commands.emplace_back(event.at, *command);
+    if (const auto* evidence = std::get_if<Evidence>(&event.body))
+      for (const auto& felt : evidence->holds) take_hold(felt);
     if (const auto* outcome = std::get_if<OutcomeRecorded>(&event.body)) story_.outcome = outcome->outcome;
     if (const auto* tuned = std::get_if<Tuned>(&event.body)) story_.tuning = tuned->tuning;
+  }
+
+  // A controller that comes back tells again of what it finds.
+  void take_hold(const HoldFelt& felt) {
+    const bool ours = std::ranges::any_of(story_.steps, [&](const Step& step) {
+      const auto* hold = std::get_if<Hold>(&step.effect.body);
+      return hold && hold->next_epoch == felt.waits.next_epoch;
+    });
+    if (ours && std::ranges::find(story_.holds, felt) == story_.holds.end()) story_.holds.push_back(felt);
   }
 
   Span span_;

@@ -40,6 +40,7 @@ struct Story {
   std::vector<Decision> decisions;
   std::vector<Step> steps;  // steers and pages among them
   std::vector<std::pair<Time, Command>> commands;
+  std::vector<HoldFelt> holds;  // of its handover, by each gateway that felt one, newest attempt last
   std::optional<Outcome> outcome;
   std::optional<Tuning> tuning;
   // Nothing was done: what would be, and what is in the way.

@@ -67,6 +67,18 @@ std::string outlook_lines(const decide::Lifecycle& l) {
   return out;
 }
 
+std::string felt_text(const HoldFelt& felt) {
+  const auto& waits = felt.waits.waits;
+  const auto ms = [](double us) { return fmt::format("{:.1f} ms", us / 1000); };
+  const auto drained = felt.waits.drained_in_us > 0 ? "drained in " + ms(static_cast<double>(felt.waits.drained_in_us))
+                                                    : std::string("not drained in time");
+  const auto waited = waits.total();
+  return fmt::format("gateway {}, for epoch {}: {}; {} waited{}", felt.gateway, felt.waits.next_epoch, drained, waited,
+                     waited == 0 ? ""
+                                 : fmt::format(", p50 {}, p99 {}, longest {}", ms(waits.quantile_us(0.5)),
+                                               ms(waits.quantile_us(0.99)), ms(waits.quantile_us(1))));
+}
+
 json decision_json(const Decision& d) {
   auto thresholds = json::array();
   for (const auto& c : crossings(d.lifecycle))
@@ -134,6 +146,8 @@ std::string story_text(const Story& story, const Terminal& terminal) {
   for (const auto& [at, command] : story.commands)
     out += fmt::format("  {}  {} by {}{}\n", clock_text(at), to_string(command.verb), harmless(command.actor),
                        command.reason.empty() ? "" : ": " + harmless(command.reason));
+  if (!story.holds.empty()) head("What clients felt");
+  for (const auto& felt : story.holds) out += "  " + harmless(felt_text(felt)) + "\n";
   head("What became of it");
   if (!story.outcome) return out + "  not known yet\n";
   const auto& o = *story.outcome;
@@ -151,7 +165,7 @@ std::string story_text(const Story& story, const Terminal& terminal) {
 json story_json(const Story& story) {
   json out = {
       {"resource", story.resource}, {"decisions", json::array()}, {"steps", json::array()}, {"commands", json::array()},
-      {"outcome", story.outcome},   {"tuning", story.tuning},     {"now", story.now}};
+      {"holds", story.holds},       {"outcome", story.outcome},   {"tuning", story.tuning}, {"now", story.now}};
   for (const auto& d : story.decisions) out["decisions"].push_back(decision_json(d));
   for (const auto& s : story.steps)
     out["steps"].push_back({{"seq", s.seq},

@@ -74,7 +74,7 @@ Result<json> get_plan(const Place& place, const std::string& resource) {
   auto reader = journal::Reader::open(place.journal_path());
   if (!reader) return plan;
   FS_TRY(known, state_at(*reader));
-  return api::plan_json(known.state, resource, "the controller is not running, so the provisioner was not asked");
+  return api::plan_json(known.state, resource, "the controller is not running, so neither provisioner nor gateways were asked", {});
 }
 
 int plan(const OperatorOptions& options) {

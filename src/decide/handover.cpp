@@ -20,8 +20,14 @@ void hold(Context& c, const std::string& why) {
   c.enter(HandoverStep::holding);
   c.l.acks.clear();
   c.l.proof.clear();
+  c.l.found.clear();
   c.l.seal_asked = false;
   c.start(Hold{next_epoch(c.l), c.l.policy.hold}, why);
+}
+
+void prepare(Context& c, const std::string& why) {
+  c.enter(HandoverStep::preparing);
+  c.start(Prepare{c.l.current, *c.l.shadow, next_epoch(c.l)}, why);
 }
 
 void release(Context& c, const std::string& why) {
@@ -60,6 +66,8 @@ void switch_over(Context& c, const std::string& why) {
   l.old_primary = l.current;
   l.current = *l.shadow;
   l.shadow.reset();
+  l.facts = std::move(l.found);
+  l.found.clear();
   l.segments.clear();
   l.attempts = 0;
   l.aborting = false;
@@ -75,15 +83,21 @@ std::string told_by(const Context& c) {
   return c.l.aborting ? "aborted by a person" : "paused by a person";
 }
 
+// A handover counts against its budget from here on: before, nobody has felt anything of it.
+void begin_hold(Context& c, const std::string& why) {
+  c.l.handovers.push_back(c.now);
+  hold(c, why);
+}
+
 }  // namespace
 
 void begin_handover(Context& c, const std::string& why) {
   c.enter(Phase::handing_over);
   c.l.handover_began = c.now;
-  c.l.handovers.push_back(c.now);
   c.l.forward_only = c.l.given_up = c.l.unpromotable = false;
   c.l.blocked_why.clear();
-  hold(c, why);
+  if (c.l.resource.traits.fences) return prepare(c, why);
+  begin_hold(c, why);
 }
 
 void advance_handover(Context& c) {
@@ -111,6 +125,8 @@ void advance_handover(Context& c) {
       return;
     case HandoverStep::reviving: return revive(c, l.blocked_why);
     case HandoverStep::none:
+    case HandoverStep::preparing:
+    case HandoverStep::assessing:
     case HandoverStep::proving:
     case HandoverStep::sealing:
     case HandoverStep::rejoining: return;
@@ -120,8 +136,19 @@ void advance_handover(Context& c) {
 void abort_handover(Context& c) {
   c.l.aborting = true;
   // A fence or a revival is let finish: half of one is worse than either end.
-  if (c.l.step == HandoverStep::holding || c.l.step == HandoverStep::proving || c.l.step == HandoverStep::sealing)
+  if (c.l.step == HandoverStep::preparing || c.l.step == HandoverStep::holding || c.l.step == HandoverStep::proving || c.l.step == HandoverStep::sealing)
     c.cancel_pending();
+}
+
+void on_prepare(Context& c, const EffectDone& done) {
+  auto& l = c.l;
+  const bool refused = done.error && done.error->code == Code::refused;
+  if (refused || told_to_stop(c)) {
+    l.blocked_why = refused ? done.error->what : told_by(c);
+    return leave_handover(c);
+  }
+  // Unprepared it only takes longer, and a primary that is about to fail may not let itself be prepared any more.
+  begin_hold(c, done.error ? fmt::format("unprepared ({}): {}", to_string(done.error->code), done.error->what) : done.detail);
 }
 
 void on_hold(Context& c, const EffectDone& done) {
@@ -189,6 +216,7 @@ void on_check_fenced(Context& c, const EffectDone& done) {
   }
   l.attempts = 0;
   if (l.aborting && !l.forward_only) return revive(c, told_by(c));
+  l.found = done.facts;
   promote(c, done.detail);
 }
 

@@ -1,9 +1,9 @@
 // The handover, step by step. Before the seal an abort costs nothing; after the fence the old primary is started again
 // first; from promotion on the only way is forward. Whatever is in doubt before that releases to the old primary.
 //
-//   hold -> prove equal -> seal -> fence -> check the fenced -> promote -> switch -> rejoin the old primary
+//   prepare -> hold -> prove equal -> seal -> fence -> check the fenced -> promote -> switch -> rejoin the old primary
 //
-// Kinds that share their data have nothing to fence or promote: hold, prove, seal, switch.
+// Kinds that share their data have nothing to prepare, fence or promote: hold, prove, seal, switch.
 #pragma once
 
 #include "decide/context.hpp"
@@ -17,6 +17,7 @@ void advance_handover(Context& c);
 // An abort from a person, before the point of no return.
 void abort_handover(Context& c);
 
+void on_prepare(Context& c, const EffectDone& done);
 void on_hold(Context& c, const EffectDone& done);
 void on_prove_equal(Context& c, const EffectDone& done);
 void on_seal(Context& c, const EffectDone& done);

@@ -580,6 +580,7 @@ void on_command(Context& c, const Command& command) {
         begin_handover(c, "rollback asked for by " + by);
       }
       return;
+    case Verb::failover: return;
     case Verb::abort:
       if (past_no_return(l)) {
         // A promotion that turns out not to have begun can still be given up.
@@ -594,6 +595,7 @@ void on_effect_done(Context& c, const EffectBody& body, EffectId id, const Effec
   if (std::holds_alternative<Provision>(body)) return on_provision(c, id, done);
   if (std::holds_alternative<Replicate>(body)) return on_replicate(c, done);
   if (std::holds_alternative<Steer>(body)) return on_steer(c, done);
+  if (std::holds_alternative<Prepare>(body)) return on_prepare(c, done);
   if (std::holds_alternative<Hold>(body)) return on_hold(c, done);
   if (std::holds_alternative<ProveEqual>(body)) return on_prove_equal(c, done);
   if (std::holds_alternative<Seal>(body)) return on_seal(c, done);

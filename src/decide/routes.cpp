@@ -19,6 +19,7 @@ RouteTable desired_table(const Lifecycle& l) {
   table.epoch = l.epoch;
   table.version = l.version;
   table.current = l.current;
+  table.facts = l.facts;
   const bool forward = l.shadow && (l.phase == Phase::mirroring || l.phase == Phase::shifting || l.phase == Phase::handing_over);
   const bool reverse = l.phase == Phase::watching && l.old_primary && !l.old_died_at;
   if (forward) table.other = l.shadow;

@@ -92,6 +92,8 @@ struct Lifecycle {
   std::vector<GatewayAck> acks;
   bool seal_asked = false;  // of this attempt: a gateway that does not answer may be sealed, and must be released
   std::string proof;
+  Facts found;  // by this handover, at the end of the old epoch
+  Facts facts;  // with which the current epoch began: they travel with its table
   std::optional<Time> handover_began;
   std::optional<Time> handover_ended;
   bool aborting = false;
@@ -127,7 +129,7 @@ struct Lifecycle {
 inline constexpr std::size_t outcomes_max = 200;
 
 struct State {
-  static constexpr int format = 2;  // of the snapshot
+  static constexpr int format = 3;  // of the snapshot
   std::uint64_t term = 0;
   EffectId next_effect = 1;
   Time now;

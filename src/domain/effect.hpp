@@ -39,10 +39,20 @@ struct Steer {
   RouteTable table;
   friend bool operator==(const Steer&, const Steer&) = default;
 };
+// Does what can be done before a handover's hold, so that clients wait less, and looks for what speaks against it. Answer:
+// detail, for people; refused: what speaks against it. Nothing has to be undone.
+struct Prepare {
+  Instance primary;
+  Instance shadow;
+  std::uint64_t next_epoch = 0;
+  friend bool operator==(const Prepare&, const Prepare&) = default;
+};
 // Parks new work on every gateway and waits until none is in flight. Answer: `acks`. Over budget: released, error timeout.
 struct Hold {
   std::uint64_t next_epoch = 0;
   HoldPolicy policy;
+  // The current side is dead: what it has in flight is cut off instead of waited for.
+  bool abandon = false;
   friend bool operator==(const Hold&, const Hold&) = default;
 };
 // Proves that the shadow has everything the held primary acknowledged. Answer: `proof` (for PostgreSQL an LSN).
@@ -66,7 +76,7 @@ struct Fence {
   std::vector<GatewayAck> acks;
   friend bool operator==(const Fence&, const Fence&) = default;
 };
-// After the fence: did anyone beside the gateway commit past the proof? Answer ok = nobody; conflict = a commit was found;
+// After the fence: did anyone beside the gateway commit past the proof? Answer ok = nobody, and `facts`; conflict = a commit was found;
 // any other error = unreadable, so no zero-loss claim can be made.
 struct CheckFenced {
   Instance primary;
@@ -74,6 +84,15 @@ struct CheckFenced {
   std::string proof;
   std::uint64_t next_epoch = 0;
   friend bool operator==(const CheckFenced&, const CheckFenced&) = default;
+};
+// After the fence of a primary that died unpredicted: what does the shadow lack of what it acknowledged? What can be had
+// from the old disk is brought over first. Answer: `facts`; refused: more than `loss_max_bytes` is or may be lost.
+struct Assess {
+  Instance primary;
+  Instance shadow;
+  std::uint64_t next_epoch = 0;
+  std::uint64_t loss_max_bytes = 0;  // of log that holds commits
+  friend bool operator==(const Assess&, const Assess&) = default;
 };
 // Makes the shadow writable. The point of no return. After an error the answer is unknown: ask before going on.
 struct Promote {
@@ -115,8 +134,8 @@ struct Page {
   friend bool operator==(const Page&, const Page&) = default;
 };
 
-using EffectBody = std::variant<Provision, Replicate, Steer, Hold, ProveEqual, Seal, Fence, CheckFenced, Promote, Release,
-                                Revive, Rejoin, Retire, Page>;
+using EffectBody = std::variant<Provision, Replicate, Steer, Prepare, Hold, ProveEqual, Seal, Fence, CheckFenced, Assess,
+                                Promote, Release, Revive, Rejoin, Retire, Page>;
 
 struct Effect {
   EffectId id = 0;

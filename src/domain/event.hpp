@@ -41,6 +41,12 @@ struct SegmentEvidence {
   std::uint64_t mirrored = 0, mirror_errors = 0, mirror_slow = 0, mirror_mismatched = 0, mirror_dropped = 0;
   friend bool operator==(const SegmentEvidence&, const SegmentEvidence&) = default;
 };
+// What a handover's hold cost the clients of one gateway. Once for each, when nobody waits any more.
+struct HoldFelt {
+  std::string gateway;
+  HoldWaits waits;
+  friend bool operator==(const HoldFelt&, const HoldFelt&) = default;
+};
 struct Evidence {
   std::vector<SegmentEvidence> segments;
   std::vector<Unmovable> unmovable;
@@ -50,16 +56,19 @@ struct Evidence {
   std::optional<Millis> lag;
   // Gateways that let nothing through: sealed, or back after an absence and waiting to be told who serves.
   std::vector<std::string> closed{};
+  std::vector<HoldFelt> holds{};
   friend bool operator==(const Evidence&, const Evidence&) = default;
 };
 // remove_gateway: `target` is down and was taken out of the path, so that a handover may go on without it. bypass:
 // clients come past the gateways, so nothing may move.
-enum class Verb { handover, pause, resume, abort, rollback, approve, remove_gateway, bypass, end_bypass };
+// failover: the current side is dead; its shadow is to serve, though up to `loss_max_bytes` of its commits be lost.
+enum class Verb { handover, pause, resume, abort, rollback, approve, remove_gateway, bypass, end_bypass, failover };
 struct Command {
   Verb verb = Verb::pause;
   std::string actor;
   std::string reason;
   std::string target{};  // of remove_gateway
+  std::uint64_t loss_max_bytes = 0;  // of failover
   friend bool operator==(const Command&, const Command&) = default;
 };
 struct EffectDone {
@@ -69,6 +78,7 @@ struct EffectDone {
   std::optional<Instance> instance;
   std::string proof;
   std::vector<GatewayAck> acks;
+  Facts facts{};
   friend bool operator==(const EffectDone&, const EffectDone&) = default;
 };
 struct EffectProgress {

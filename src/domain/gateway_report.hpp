@@ -77,6 +77,15 @@ struct SegmentStats {
   friend bool operator==(const SegmentStats&, const SegmentStats&) = default;
 };
 
+// Commits whose answer was lost with their server, and what came of them (docs/in-doubt.md).
+struct DoubtStats {
+  std::uint64_t waiting = 0;        // now
+  std::uint64_t committed = 0;      // found committed, and told so
+  std::uint64_t not_committed = 0;  // found not committed, and told so
+  std::uint64_t unknown = 0;        // nobody can tell: the client was told that
+  friend bool operator==(const DoubtStats&, const DoubtStats&) = default;
+};
+
 // Sessions that cannot follow a handover, by reason ("named prepared statement", "temporary table").
 struct Unmovable {
   std::string reason;
@@ -110,6 +119,14 @@ struct InstanceStats {
   friend bool operator==(const InstanceStats&, const InstanceStats&) = default;
 };
 
+// The newest hold of a gateway, as clients felt it: how long each piece of work that it parked waited for leave to go on.
+struct HoldWaits {
+  std::uint64_t next_epoch = 0;    // that it made room for
+  std::uint64_t drained_in_us = 0;  // from its beginning until nothing was in flight; 0: not drained
+  Histogram waits;
+  friend bool operator==(const HoldWaits&, const HoldWaits&) = default;
+};
+
 struct GatewayReport {
   std::string gateway;
   ResourceId resource;
@@ -124,6 +141,9 @@ struct GatewayReport {
   std::vector<SegmentStats> segments;
   std::vector<InstanceStats> instances;   // the current side first, then the other
   std::optional<MirrorPace> mirror_pace;  // not of kinds whose mirror goes as it is told, nor if that is turned off
+  std::optional<DoubtStats> doubt;        // of kinds that resolve them
+  std::optional<Histogram> work_lengths;  // what a hold waits for, where `latency` is only a part of it
+  std::optional<HoldWaits> hold_waits;    // not before the first
   std::uint64_t log_lines_dropped = 0;  // of the access log: not taken by the disk in time
   friend bool operator==(const GatewayReport&, const GatewayReport&) = default;
 };

@@ -56,7 +56,8 @@ FS_JSON_ENUM(Verb, {{Verb::handover, "handover"},
                     {Verb::approve, "approve"},
                     {Verb::remove_gateway, "remove_gateway"},
                     {Verb::bypass, "bypass"},
-                    {Verb::end_bypass, "end_bypass"}})
+                    {Verb::end_bypass, "end_bypass"},
+                    {Verb::failover, "failover"}})
 FS_JSON_ENUM(Code, {{Code::timeout, "timeout"}, {Code::unreachable, "unreachable"}, {Code::refused, "refused"},
                     {Code::invalid, "invalid"}, {Code::conflict, "conflict"}, {Code::cancelled, "cancelled"},
                     {Code::corrupt, "corrupt"}, {Code::io, "io"}})
@@ -64,9 +65,11 @@ FS_JSON_ENUM(Phase, {{Phase::observing, "observing"}, {Phase::provisioning, "pro
                      {Phase::replicating, "replicating"}, {Phase::mirroring, "mirroring"}, {Phase::shifting, "shifting"},
                      {Phase::handing_over, "handing_over"}, {Phase::watching, "watching"}, {Phase::retiring, "retiring"},
                      {Phase::withdrawing, "withdrawing"}})
-FS_JSON_ENUM(HandoverStep, {{HandoverStep::none, "none"}, {HandoverStep::holding, "holding"},
+FS_JSON_ENUM(HandoverStep, {{HandoverStep::none, "none"}, {HandoverStep::preparing, "preparing"},
+                            {HandoverStep::holding, "holding"},
                             {HandoverStep::proving, "proving"}, {HandoverStep::sealing, "sealing"},
                             {HandoverStep::fencing, "fencing"}, {HandoverStep::checking, "checking"},
+                            {HandoverStep::assessing, "assessing"},
                             {HandoverStep::promoting, "promoting"}, {HandoverStep::switching, "switching"},
                             {HandoverStep::rejoining, "rejoining"}, {HandoverStep::releasing, "releasing"},
                             {HandoverStep::reviving, "reviving"}})
@@ -107,13 +110,29 @@ FS_JSON_FIELDS(ThresholdRule, threshold, horizon)
 FS_JSON_FIELDS(CanaryPolicy, error_rate_max, slow_after, slow_rate_max, mismatch_rate_max, alpha, requests_min)
 FS_JSON_FIELDS(HoldPolicy, lease, budget, park_max, attempts_max, retry_after)
 FS_JSON_FIELDS(BudgetPolicy, provisions_per_day, handovers_per_day, cooldown)
+FS_JSON_FIELDS(FailoverPolicy, enabled, restart_grace, loss_max_bytes)
 FS_JSON_FIELDS(ThresholdBounds, shadowing_min, shadowing_max, critical_min, critical_max)
 FS_JSON_FIELDS(Policy, autonomy, approval_required, handover_enabled, shadowing, critical, hysteresis, recede_after,
                shift_max,
-               mirror_fraction, reverse_mirror_fraction, canary, hold, budget, bounds, provision_timeout,
+               mirror_fraction, reverse_mirror_fraction, canary, hold, failover, budget, bounds, provision_timeout,
                replicate_timeout, counterfactual_max, load_ratio_min, retirement, freeze_share)
 FS_JSON_FIELDS(SegmentRoute, segment, other_weight, mirror)
-FS_JSON_FIELDS(RouteTable, resource, epoch, version, term, current, other, routes)
+void to_json(json& j, const RouteTable& v) {
+  j = {{"resource", v.resource}, {"epoch", v.epoch},     {"version", v.version}, {"term", v.term},
+       {"current", v.current},   {"other", v.other},     {"routes", v.routes}};
+  // Not of a gateway's state written by a version that knew none.
+  if (!v.facts.empty()) j["facts"] = v.facts;
+}
+void from_json(const json& j, RouteTable& v) {
+  j.at("resource").get_to(v.resource);
+  j.at("epoch").get_to(v.epoch);
+  j.at("version").get_to(v.version);
+  j.at("term").get_to(v.term);
+  j.at("current").get_to(v.current);
+  j.at("other").get_to(v.other);
+  j.at("routes").get_to(v.routes);
+  if (const auto facts = j.find("facts"); facts != j.end()) facts->get_to(v.facts);
+}
 FS_JSON_FIELDS(Failures, connect, reset, timeout, protocol, status_5xx, client_gone)
 FS_JSON_FIELDS(SideStats, requests, errors, failures, latency)
 FS_JSON_FIELDS(MirrorStats, sent, dropped, paused, paused_in_vain, errors, mismatched, latency)
@@ -124,8 +143,11 @@ FS_JSON_FIELDS(SegmentStats, segment, current, other, mirror, refused, refusals,
 FS_JSON_FIELDS(InstanceStats, instance, busy, queued, waited, wait, circuit, opened, why)
 FS_JSON_FIELDS(Unmovable, reason, sessions)
 FS_JSON_FIELDS(MirrorPace, rate, evidence, blocks, slowed_down, control)
+FS_JSON_FIELDS(DoubtStats, waiting, committed, not_committed, unknown)
+FS_JSON_FIELDS(HoldWaits, next_epoch, drained_in_us, waits)
 FS_JSON_FIELDS(GatewayReport, gateway, resource, incarnation, epoch, version, hold, sessions, in_flight, parked,
-               unmovable, segments, instances, mirror_pace, log_lines_dropped)
+               unmovable, segments, instances, mirror_pace, doubt, work_lengths, hold_waits, log_lines_dropped)
+FS_JSON_FIELDS(HoldFelt, gateway, waits)
 FS_JSON_FIELDS(GatewayAck, gateway, incarnation)
 FS_JSON_FIELDS(HorizonScore, horizon, score, low, high)
 FS_JSON_FIELDS(Reason, signal, score, value, limit, time_to_limit, text)
@@ -155,11 +177,13 @@ void from_json(const json& j, Histogram& v) {
 FS_JSON_FIELDS(Provision, primary, timeout)
 FS_JSON_FIELDS(Replicate, primary, shadow, timeout)
 FS_JSON_FIELDS(Steer, table)
-FS_JSON_FIELDS(Hold, next_epoch, policy)
+FS_JSON_FIELDS(Prepare, primary, shadow, next_epoch)
+FS_JSON_FIELDS(Hold, next_epoch, policy, abandon)
 FS_JSON_FIELDS(ProveEqual, primary, shadow, next_epoch)
 FS_JSON_FIELDS(Seal, next_epoch, acks)
 FS_JSON_FIELDS(Fence, primary, shadow, next_epoch, acks)
 FS_JSON_FIELDS(CheckFenced, primary, shadow, proof, next_epoch)
+FS_JSON_FIELDS(Assess, primary, shadow, next_epoch, loss_max_bytes)
 FS_JSON_FIELDS(Promote, primary, shadow, next_epoch, acks)
 FS_JSON_FIELDS(Release, next_epoch)
 FS_JSON_FIELDS(Revive, primary, next_epoch)
@@ -174,6 +198,7 @@ void to_json(json& j, const Evidence& v) {
   j = {{"segments", v.segments}, {"unmovable", v.unmovable}, {"gateways", v.gateways}, {"lag", v.lag}};
   // One a look is journaled, and hardly any has something to say here.
   if (!v.closed.empty()) j["closed"] = v.closed;
+  if (!v.holds.empty()) j["holds"] = v.holds;
 }
 void from_json(const json& j, Evidence& v) {
   j.at("segments").get_to(v.segments);
@@ -181,10 +206,12 @@ void from_json(const json& j, Evidence& v) {
   j.at("gateways").get_to(v.gateways);
   j.at("lag").get_to(v.lag);
   if (const auto closed = j.find("closed"); closed != j.end()) closed->get_to(v.closed);
+  if (const auto holds = j.find("holds"); holds != j.end()) holds->get_to(v.holds);
 }
 void to_json(json& j, const Command& v) {
   j = {{"verb", v.verb}, {"actor", v.actor}, {"reason", v.reason}};
   if (!v.target.empty()) j["target"] = v.target;
+  if (v.loss_max_bytes != 0) j["loss_max_bytes"] = v.loss_max_bytes;
 }
 void from_json(const json& j, Command& v) {
   j.at("verb").get_to(v.verb);
@@ -192,8 +219,9 @@ void from_json(const json& j, Command& v) {
   j.at("reason").get_to(v.reason);
   // Most commands have none.
   if (const auto target = j.find("target"); target != j.end()) target->get_to(v.target);
+  if (const auto loss = j.find("loss_max_bytes"); loss != j.end()) loss->get_to(v.loss_max_bytes);
 }
-FS_JSON_FIELDS(EffectDone, id, error, detail, instance, proof, acks)
+FS_JSON_FIELDS(EffectDone, id, error, detail, instance, proof, acks, facts)
 FS_JSON_FIELDS(EffectProgress, id, fraction, detail)
 FS_JSON_FIELDS(CounterfactualSeen, alive, died_at, load_ratio, detail)
 FS_JSON_FIELDS(InstanceSeen, instance, alive, detail)

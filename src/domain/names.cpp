@@ -5,8 +5,8 @@
 namespace foreshadow {
 
 const char* name_of(const EffectBody& body) {
-  static constexpr std::array names{"provision", "replicate", "steer",  "hold",   "prove_equal", "seal",   "fence",
-                                    "check_fenced", "promote", "release", "revive", "rejoin",     "retire", "page"};
+  static constexpr std::array names{"provision", "replicate",    "steer",  "prepare", "hold",    "prove_equal", "seal",   "fence",
+                                    "check_fenced", "assess", "promote", "release", "revive",  "rejoin",      "retire", "page"};
   static_assert(names.size() == std::variant_size_v<EffectBody>);
   return names[body.index()];
 }

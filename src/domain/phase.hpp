@@ -17,11 +17,13 @@ enum class Phase {
 
 enum class HandoverStep {
   none,
+  preparing,  // for kinds that fence: what can be done before anybody waits
   holding,
   proving,
   sealing,
   fencing,    // for kinds that fence; where the volume is full this is already the point of no return
   checking,
+  assessing,  // instead of proving and checking, after a death that nobody predicted
   promoting,  // the point of no return
   switching,
   rejoining,

@@ -43,6 +43,14 @@ struct BudgetPolicy {
   friend bool operator==(const BudgetPolicy&, const BudgetPolicy&) = default;
 };
 
+// When the primary of a kind that fences dies unpredicted, with a shadow that follows it.
+struct FailoverPolicy {
+  bool enabled = false;  // by itself, where autonomy is `act`; a person may ask for it whatever this says
+  Millis restart_grace{2000};        // its own supervisor may bring it back within this
+  std::uint64_t loss_max_bytes = 0;  // of log with commits that the shadow lacks and that cannot be had from the old disk
+  friend bool operator==(const FailoverPolicy&, const FailoverPolicy&) = default;
+};
+
 enum class Retirement { standby, rebuild, keep };
 
 struct ThresholdBounds {
@@ -67,6 +75,7 @@ struct Policy {
   double reverse_mirror_fraction = 1.0;
   CanaryPolicy canary;
   HoldPolicy hold;
+  FailoverPolicy failover;
   BudgetPolicy budget;
   ThresholdBounds bounds;
   Millis provision_timeout{std::chrono::minutes{10}};

@@ -14,6 +14,8 @@ namespace foreshadow {
 using ResourceId = std::string;
 using InstanceId = std::string;
 using SegmentId = std::string;
+// What a step found out and others need as it was at that moment, by name ("xmax"): few and short.
+using Facts = std::map<std::string, std::string>;
 
 // Where a process listens. A host that starts with '/' is the directory of a Unix socket (PostgreSQL's convention).
 struct Endpoint {

@@ -24,6 +24,9 @@ struct RouteTable {
   Instance current;
   std::optional<Instance> other;
   std::vector<SegmentRoute> routes;
+  // Of the moment at which `epoch` began, when nobody could write: only the controller knows it. Kinds say what they need
+  // (for PostgreSQL "xmax": docs/in-doubt.md).
+  Facts facts{};
   friend bool operator==(const RouteTable&, const RouteTable&) = default;
 };
 

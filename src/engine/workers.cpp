@@ -24,6 +24,12 @@ EffectDone failed_or(const Result<T>& result, std::function<void(EffectDone&, co
 EffectDone told(const Result<std::string>& result) {
   return failed_or<std::string>(result, [](EffectDone& done, const std::string& text) { done.detail = text; });
 }
+EffectDone found(const Result<act::Finding>& result) {
+  return failed_or<act::Finding>(result, [](EffectDone& done, const act::Finding& finding) {
+    done.detail = finding.text;
+    done.facts = finding.facts;
+  });
+}
 EffectDone done_or(const Result<void>& result, std::string detail) {
   EffectDone done;
   if (!result) done.error = result.error();
@@ -62,6 +68,9 @@ struct Doer {
     table.term = effect.term;
     return acknowledged(ports.steer->apply(table, stop));
   }
+  EffectDone operator()(const Prepare& e) const {
+    return told(ports.promoter->prepare(authority(e.next_epoch), e.primary, e.shadow, stop));
+  }
   EffectDone operator()(const Hold& e) const {
     return acknowledged(ports.steer->hold(effect.resource, effect.term, e.next_epoch, e.policy, stop));
   }
@@ -80,7 +89,10 @@ struct Doer {
     return told(ports.promoter->fence(authority(e.next_epoch), e.primary, e.shadow, stop));
   }
   EffectDone operator()(const CheckFenced& e) const {
-    return told(ports.promoter->check_fenced(authority(e.next_epoch), e.primary, e.shadow, e.proof, stop));
+    return found(ports.promoter->check_fenced(authority(e.next_epoch), e.primary, e.shadow, e.proof, stop));
+  }
+  EffectDone operator()(const Assess& e) const {
+    return found(ports.promoter->assess(authority(e.next_epoch), e.primary, e.shadow, e.loss_max_bytes, stop));
   }
   EffectDone operator()(const Promote& e) const {
     if (auto same = same_gateways(e.acks, Silent::tolerated); !same) return done_or(same, "");

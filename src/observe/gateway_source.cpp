@@ -162,6 +162,19 @@ std::unique_ptr<Source> gateway_source(std::string name, FetchReports fetch, std
   return std::make_unique<GatewaySource>(std::move(name), std::move(fetch), std::move(sides), clock, settings);
 }
 
+namespace {
+
+bool nobody_waits(const GatewayReport& report) { return report.hold == HoldState::open && report.parked == 0; }
+
+// A hold that is over, and that was not told of at the look before.
+bool is_news(const GatewayReport& now, const GatewayReport* before) {
+  if (!now.hold_waits || !nobody_waits(now)) return false;
+  return !before || before->incarnation != now.incarnation || !nobody_waits(*before) ||
+         before->hold_waits != now.hold_waits;
+}
+
+}  // namespace
+
 Evidence evidence_between(const std::vector<GatewayReport>& previous, const std::vector<GatewayReport>& current,
                           const CanaryPolicy& policy) {
   Evidence evidence;
@@ -171,6 +184,8 @@ Evidence evidence_between(const std::vector<GatewayReport>& previous, const std:
   for (const auto& report : current) {
     evidence.gateways.push_back({report.gateway, report.incarnation});
     if (report.hold == HoldState::sealed && report.incarnation != kOutOfPath) evidence.closed.push_back(report.gateway);
+    if (is_news(report, find_gateway(previous, report.gateway)))
+      evidence.holds.push_back({report.gateway, *report.hold_waits});
     for (const auto& u : report.unmovable) unmovable[u.reason] += u.sessions;
     const auto* before = find_gateway(previous, report.gateway);
     const bool comparable = before && before->epoch == report.epoch;

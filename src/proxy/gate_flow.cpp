@@ -21,6 +21,11 @@ namespace {
 // Work may last: a connection of the kind tcp does for hours.
 constexpr Millis kReleasePace{10};
 
+std::uint64_t micros_since(Clock::time_point then) {
+  const auto took = std::chrono::duration_cast<Micros>(Clock::now() - then);
+  return static_cast<std::uint64_t>(std::max<Micros::rep>(0, took.count()));
+}
+
 const char* name_of(Failure failure) {
   switch (failure) {
     case Failure::connect:
@@ -184,6 +189,7 @@ void GateImpl::place(Waiter& waiter, Lane* lane) {
   waiter.lane = lane;
   waiter.since = Clock::now();
   waiter.moved = true;
+  if (!lane && !waiter.parked) waiter.parked = waiter.since;
   const bool unreachable = lane && lane == current_ && !lane->circuit.closed();
   const auto most = !lane         ? machine_.park_max()
                     : unreachable ? settings_.limits.unreachable_wait
@@ -202,10 +208,10 @@ void GateImpl::arm_retry() {
 }
 
 void GateImpl::give(Waiter& waiter, Choice choice) {
+  if (waiter.parked && hold_waits_) hold_waits_->waits.record(micros_since(*waiter.parked));
   if (waiter.lane == choice.lane) {
     ++choice.lane->waited;
-    const auto took = std::chrono::duration_cast<Micros>(Clock::now() - waiter.since);
-    choice.lane->wait.record(static_cast<std::uint64_t>(std::max<Micros::rep>(0, took.count())));
+    choice.lane->wait.record(micros_since(waiter.since));
   }
   waiter.unlink();
   waiter.pass = grant(std::move(choice), waiter.segment, waiter.work);

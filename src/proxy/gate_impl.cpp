@@ -160,7 +160,12 @@ Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const 
     return fail(Code::refused, "sessions cannot follow a handover: " + unmovable_text());
   // A lapse not yet acted on must not be renewed as if the hold had lasted.
   advance();
+  const bool renewed = machine_.parks();
   FS_CHECK(machine_.begin(next_epoch, policy, from));
+  if (!renewed) {
+    hold_waits_ = HoldWaits{.next_epoch = next_epoch};
+    held_from_ = from;
+  }
   raise_term(term);
   park_queued();
   if (machine_.state() != HoldState::holding) {
@@ -187,6 +192,8 @@ void GateImpl::advance() {
     case HoldMachine::Change::none:
       break;
     case HoldMachine::Change::drained:
+      hold_waits_->drained_in_us = static_cast<std::uint64_t>(
+          std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - held_from_).count());
       // One may have become unmovable in the work that was in flight when the hold began.
       if (unmovable_.empty()) {
         answer_holds({});
@@ -288,6 +295,7 @@ GatewayReport GateImpl::report() const {
   report.parked = static_cast<int>(parked_.size());
   for (const auto& [reason, sessions] : unmovable_) report.unmovable.push_back({reason, sessions});
   report.segments = stats_.report();
+  report.hold_waits = hold_waits_;
   for (const auto* lane : {current_, other_})
     if (lane)
       report.instances.push_back({lane->instance->id, lane->busy, static_cast<int>(lane->queue.size()), lane->waited,

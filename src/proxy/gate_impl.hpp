@@ -176,6 +176,8 @@ class GateImpl final : public Gate {
   std::vector<HoldDone> hold_done_;
   std::list<Waiter*> parked_;
   GateStats stats_;
+  std::optional<HoldWaits> hold_waits_;  // of the newest hold
+  Now held_from_{};
   std::map<std::string, int> unmovable_;
   int sessions_ = 0;
   int in_flight_ = 0;

@@ -69,6 +69,14 @@ void add(InstanceStats& sum, const InstanceStats& one) {
   if (!one.why.empty() && (further || sum.why.empty())) sum.why = one.why;
 }
 
+// Threads hold together; one that was not there yet felt nothing.
+HoldWaits sum_of(HoldWaits a, const HoldWaits& b) {
+  if (a.next_epoch != b.next_epoch) return a.next_epoch > b.next_epoch ? a : b;
+  a.drained_in_us = std::max(a.drained_in_us, b.drained_in_us);
+  a.waits.merge(b.waits);
+  return a;
+}
+
 MirrorPace sum_of(const MirrorPace& a, const MirrorPace& b) {
   // What is mirrored of all that came, as far as the samples that each has tell how much came where.
   const auto weight_a = static_cast<double>(a.control) + 1, weight_b = static_cast<double>(b.control) + 1;
@@ -113,6 +121,20 @@ void add_to(GatewayReport& sum, const GatewayReport& one) {
     sum.mirror_pace = sum_of(*sum.mirror_pace, *one.mirror_pace);
   else if (one.mirror_pace)
     sum.mirror_pace = one.mirror_pace;
+  if (sum.work_lengths && one.work_lengths)
+    sum.work_lengths->merge(*one.work_lengths);
+  else if (one.work_lengths)
+    sum.work_lengths = one.work_lengths;
+  if (sum.hold_waits && one.hold_waits)
+    sum.hold_waits = sum_of(*sum.hold_waits, *one.hold_waits);
+  else if (one.hold_waits)
+    sum.hold_waits = one.hold_waits;
+  if (sum.doubt && one.doubt)
+    for (const auto counter :
+         {&DoubtStats::waiting, &DoubtStats::committed, &DoubtStats::not_committed, &DoubtStats::unknown})
+      (*sum.doubt).*counter += (*one.doubt).*counter;
+  else if (one.doubt)
+    sum.doubt = one.doubt;
   sum.log_lines_dropped += one.log_lines_dropped;
 }
 

@@ -33,6 +33,7 @@ struct Waiter {
   std::optional<Error> refused{};
   Lane* lane = nullptr;                           // in whose queue; null: parked
   std::chrono::steady_clock::time_point since{};  // it is there
+  std::optional<std::chrono::steady_clock::time_point> parked{};  // since a hold parked it, wherever it waits now
   std::list<Waiter*>* in = nullptr;
   std::list<Waiter*>::iterator at{};
   bool moved = false;  // from one list to another, with another deadline

@@ -152,6 +152,15 @@ struct World::Do {
     });
   }
 
+  EffectDone operator()(const Prepare& e) const {
+    const auto* primary = w.find(r, e.primary.id);
+    const auto* shadow = w.find(r, e.shadow.id);
+    if (!primary || !shadow || !primary->alive || !shadow->alive) return failed(Code::unreachable, "one side is dead");
+    if (w.random_.chance(w.faults_.effect_fails)) return failed(Code::refused, "an unlogged table has rows");
+    if (w.random_.chance(w.faults_.effect_fails)) return failed(Code::timeout, "the checkpoint took too long");
+    return told("prepared");
+  }
+
   EffectDone operator()(const Hold& e) const {
     auto done = ask_all([&](SimGateway& g, SimGateway::Gate& gate) -> Result<GatewayAck> {
       w.settle_hold(gate);
@@ -236,6 +245,18 @@ struct World::Do {
     if (w.random_.chance(w.faults_.effect_fails / 2)) return failed(Code::io, "the old log cannot be read");
     if (primary->data > std::stoull(e.proof)) return failed(Code::conflict, "a commit was found past the proof");
     return told("nothing past the proof");
+  }
+
+  EffectDone operator()(const Assess& e) const {
+    auto* primary = w.find(r, e.primary.id);
+    auto* shadow = w.find(r, e.shadow.id);
+    if (!primary || primary->alive) return failed(Code::refused, "not fenced");
+    if (!shadow || !shadow->alive) return failed(Code::unreachable, "the shadow is dead");
+    if (w.random_.chance(w.faults_.effect_fails / 2)) return failed(Code::io, "the old log cannot be read");
+    shadow->data = std::max(shadow->data, primary->data);
+    auto done = told("nothing is lost");
+    done.facts["lost_bytes"] = "0";
+    return done;
   }
 
   EffectDone operator()(const Promote& e) const {

@@ -34,7 +34,7 @@ class HandlerTest : public testing::Test {
                                 submitted_.emplace_back(id, command);
                                 return Result<void>{};
                               },
-                          .plan = [this](const ResourceId& id) { return plan_json(state_, id, "no changes"); }}));
+                          .plan = [this](const ResourceId& id) { return plan_json(state_, id, "no changes", reports_); }}));
     ASSERT_TRUE(server) << server.error().what;
     server_ = std::move(*server);
   }
@@ -52,6 +52,7 @@ class HandlerTest : public testing::Test {
 
   decide::State state_;
   bool starting_ = false;
+  std::vector<GatewayReport> reports_;
   std::vector<std::pair<ResourceId, Command>> submitted_;
   std::string socket_ =
       (std::filesystem::temp_directory_path() / ("fs-api-" + std::to_string(::getpid()) + ".sock")).string();
@@ -130,6 +131,13 @@ TEST_F(HandlerTest, ThePlanSaysWhatWouldBeDoneAndWhatIsInTheWay) {
   ASSERT_TRUE(plan) << plan.error().what;
   EXPECT_EQ(plan->at("provision"), "no changes");
   EXPECT_FALSE(plan->at("lines").empty());
+  EXPECT_TRUE(plan->at("drain").is_null()) << "no gateway has told of any work";
+  GatewayReport report;
+  report.segments.emplace_back().current.latency.record(1000);
+  reports_.push_back(report);
+  const auto informed = ask({{"verb", "plan"}, {"resource", "shop"}});
+  EXPECT_EQ(informed->at("drain").at("in_time"), 1.0);
+  EXPECT_NE(informed->at("lines").back().get<std::string>().find("expected drain: p50 "), std::string::npos);
   EXPECT_EQ(plan->at("refused"), "autonomy is observe: this only says what it would do");
   EXPECT_EQ(ask({{"verb", "plan"}, {"resource", "x"}}).error(), (Error{Code::invalid, "no resource named 'x'"}));
 }

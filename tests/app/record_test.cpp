@@ -46,10 +46,11 @@ TEST(Explain, TellsNumbersThresholdsGuardrailsStepsAndOutcome) {
         "0.90  process_resident_memory_bytes: value 61.2, limit 96, reached in 18.0s", "Why the handover",
         "the critical threshold was 0.80: reached", "autonomy act", "shadows today 1 of 6", "not frozen",
         "sessions that cannot move: 0", "provision #", "done in 210ms, shop-b at 127.0.0.1:9002", "hold #",
-        "proof 0/1A2B", "confirmed: failed as foreseen"})
+        "proof 0/1A2B", "gateway edge, for epoch 1: drained in 12.0 ms; 1 waited, p50 34.", "confirmed: failed as foreseen"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\nin\n" << text;
   const auto json = story_json(*story);
   EXPECT_EQ(json.at("outcome").at("verdict"), "confirmed");
+  EXPECT_EQ(json.at("holds").size(), 1U);
   EXPECT_EQ(json.at("decisions").at(1).at("thresholds").at(1).at("reached"), true);
 }
 

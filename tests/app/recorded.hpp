@@ -112,6 +112,10 @@ class Recorded {
     }
     ASSERT_EQ(state_.resources.at("shop").phase, Phase::watching);
     answer_all();
+    HoldFelt felt{"edge", {.next_epoch = 1, .drained_in_us = 12'000}};
+    felt.waits.waits.record(34'000);
+    // Twice: a controller that comes back tells again.
+    for (int i = 0; i < 2; ++i) take("shop", Evidence{.gateways = {{"edge", "i1"}}, .holds = {felt}});
     take("shop", CounterfactualSeen{false, {}, 1.0, "killed by its memory limit"});
     Outcome outcome;
     outcome.resource = "shop";

@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "decide/state_json.hpp"
 #include "decide/story.hpp"
 
 namespace foreshadow::decide {
@@ -218,7 +219,7 @@ TEST(Handover, a_gateway_that_misses_the_switch_is_told_until_it_has_it) {
 TEST(Handover, abort_at_every_step_before_the_point_of_no_return) {
   using Step = std::pair<const char*, std::function<void(Story&)>>;
   const std::vector<Step> steps{
-      {"holding", [](Story&) {}},
+      {"holding", [](Story& s) { s.prepared(); }},
       {"proving", [](Story& s) { s.held(); }},
       {"sealing", [](Story& s) { s.proven(); }},
       {"fencing", [](Story& s) { s.answer<Seal>(); }},
@@ -250,6 +251,69 @@ TEST(Handover, abort_at_every_step_before_the_point_of_no_return) {
   }
 }
 
+TEST(Handover, nobody_waits_while_it_is_prepared_and_an_abort_then_costs_nothing) {
+  Story s;
+  s.to_shifting();
+  ASSERT_NE(s.open<Prepare>(), nullptr);
+  EXPECT_EQ(s.body<Prepare>().next_epoch, 1U);
+  EXPECT_EQ(s.l().step, HandoverStep::preparing);
+  EXPECT_TRUE(s.l().handovers.empty());
+  s.tell(Command{Verb::abort, "ann", ""});
+  s.refuse<Prepare>(Code::cancelled);
+  EXPECT_EQ(s.started<Hold>(), 0);
+  EXPECT_EQ(s.started<Release>(), 0);
+  EXPECT_EQ(s.l().phase, Phase::withdrawing);
+}
+
+TEST(Handover, what_speaks_against_it_is_said_before_anybody_waits) {
+  Story s;
+  s.to_shifting();
+  s.refuse<Prepare>(Code::refused, "table carts is unlogged and has rows");
+  EXPECT_EQ(s.started<Hold>(), 0);
+  EXPECT_EQ(s.l().phase, Phase::shifting);
+  EXPECT_TRUE(s.l().handovers.empty()) << "it costs nothing of the budget";
+  EXPECT_NE(s.l().blocked_why.find("carts is unlogged"), std::string::npos);
+  s.pass(Millis{60'000});
+  s.outlook(0.95, 0.9);
+  EXPECT_NE(s.open<Prepare>(), nullptr) << "it may have been mended";
+}
+
+TEST(Handover, a_primary_too_ill_to_be_prepared_is_left_all_the_same) {
+  Story s;
+  s.to_shifting();
+  s.refuse<Prepare>(Code::timeout, "the checkpoint took too long");
+  ASSERT_NE(s.open<Hold>(), nullptr);
+  EXPECT_NE(s.open<Hold>()->why.find("unprepared"), std::string::npos);
+}
+
+TEST(Handover, facts_of_the_old_epochs_end_travel_with_the_new_table_until_the_next) {
+  Story s;
+  s.to_holding();
+  s.held();
+  s.proven();
+  s.answer<Seal>();
+  s.answer<Fence>();
+  EffectDone checked;
+  checked.facts = {{"xmax", "731"}};
+  s.answer<CheckFenced>(checked);
+  EXPECT_TRUE(s.l().table.facts.empty()) << "not before the promotion";
+  s.answer<Promote>();
+  EXPECT_EQ(s.body<Steer>().table.facts, checked.facts);
+  s.settle_steers();
+  s.answer<Rejoin>();
+  s.settle_steers();
+  EXPECT_EQ(s.l().table.facts, checked.facts) << "a gateway that comes later needs them, too";
+  EXPECT_EQ(decode_state(encode_state(s.state))->resources.at(Story::name).facts, checked.facts);
+  s.tell(Command{Verb::rollback, "ann", ""});
+  s.held();
+  s.proven();
+  s.answer<Seal>();
+  s.answer<Fence>();
+  s.answer<CheckFenced>();
+  s.answer<Promote>();
+  EXPECT_TRUE(s.body<Steer>().table.facts.empty());
+}
+
 TEST(Handover, abort_past_the_point_of_no_return_is_refused_and_said) {
   Story s;
   s.to_holding();
@@ -278,6 +342,7 @@ TEST(Handover, pause_before_the_seal_goes_back_and_keeps_the_shadow) {
   EXPECT_EQ(s.open<Hold>(), nullptr) << "paused";
   s.tell(Command{Verb::resume, "ann", ""});
   s.outlook(0.95, 0.9);
+  s.prepared();
   EXPECT_NE(s.open<Hold>(), nullptr);
 }
 
@@ -296,6 +361,7 @@ TEST(Handover, rollback_is_the_same_handover_the_other_way) {
   Story s;
   s.to_watching();
   s.tell(Command{Verb::rollback, "ann", ""});
+  s.prepared();
   ASSERT_NE(s.open<Hold>(), nullptr);
   EXPECT_EQ(s.body<Hold>().next_epoch, 2U);
   ASSERT_TRUE(s.l().unlabelled);

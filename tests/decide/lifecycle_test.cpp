@@ -126,6 +126,7 @@ TEST(Lifecycle, advise_waits_for_a_person) {
   s.outlook(0.9, 0.9);
   EXPECT_EQ(s.started<Hold>(), 0);
   s.tell(Command{Verb::approve, "ann", ""});
+  s.prepared();
   EXPECT_EQ(s.started<Hold>(), 1);
 }
 
@@ -243,6 +244,7 @@ TEST(Lifecycle, a_new_term_starts_what_had_not_answered_and_repeats_the_routes) 
   Story s;
   s.to_mirroring();
   s.outlook(0.95, 0.9, Millis{9'000});
+  s.prepared();
   const auto* hold = s.open<Hold>();
   ASSERT_NE(hold, nullptr);
   const auto id = hold->id;

@@ -110,14 +110,23 @@ class Story {
     answer<Replicate>();
     settle_steers();
   }
-  void to_holding() {
+  void to_shifting() {
     to_mirroring();
     evidence(100);
     settle_steers();
     outlook(0.95, 0.9, Millis{9'000});
     settle_steers();
   }
+  void to_holding() {
+    to_shifting();
+    prepared();
+  }
+  // Kinds that share their data prepare nothing.
+  void prepared() {
+    if (open<Prepare>()) answer<Prepare>();
+  }
   void held() {
+    prepared();
     EffectDone done;
     done.acks = {{"edge", "edge#1"}};
     answer<Hold>(done);

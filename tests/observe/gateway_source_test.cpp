@@ -187,6 +187,23 @@ TEST(EvidenceBetween, merges_gateways_and_takes_none_without_a_past) {
   EXPECT_EQ(evidence.gateways.size(), 2U);
 }
 
+TEST(EvidenceBetween, tells_each_hold_once_when_nobody_waits_any_more) {
+  const auto before = report("edge", 100, 0, 1000);
+  auto held = before;
+  held.hold = HoldState::held;
+  held.hold_waits = HoldWaits{.next_epoch = 2};
+  held.parked = 1;
+  EXPECT_TRUE(evidence_between({before}, {held}, {}).holds.empty());
+  auto open = held;
+  open.hold = HoldState::open;
+  open.hold_waits->waits.record(7000);
+  EXPECT_TRUE(evidence_between({held}, {open}, {}).holds.empty()) << "one waits for room still";
+  open.parked = 0;
+  EXPECT_EQ(evidence_between({held}, {open}, {}).holds, (std::vector<HoldFelt>{{"edge", *open.hold_waits}}));
+  EXPECT_EQ(evidence_between({before}, {open}, {}).holds.size(), 1U) << "between two looks";
+  EXPECT_TRUE(evidence_between({open}, {open}, {}).holds.empty());
+}
+
 TEST(EvidenceBetween, a_new_incarnation_counts_from_zero_and_a_new_epoch_not_at_all) {
   EXPECT_EQ(evidence_between({report("edge", 100, 0, 1000)}, {report("edge", 150, 0, 1000, "2")}, {})
                 .segments.at(0)

@@ -115,6 +115,31 @@ TEST_F(GateTest, HoldDrainsParksAndReleasesInOrder) {
   EXPECT_EQ(gate.report().in_flight, 0);
 }
 
+TEST_F(GateTest, TellsHowLongAHoldMadeItsClientsWait) {
+  EXPECT_FALSE(gate.report().hold_waits);
+  auto working = gate.try_enter(0, 0);
+  ASSERT_TRUE(hold());
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 3; ++i) enter();
+  while (std::chrono::steady_clock::now() - began < std::chrono::milliseconds{5}) context.run_for(Millis{1});
+  EXPECT_EQ(gate.report().hold_waits->drained_in_us, 0U);
+  working.reset();
+  gate.release(1, 1);
+  ASSERT_TRUE(until([&] { return entries.back().result.has_value(); }));
+  enter();
+  const auto most = std::chrono::steady_clock::now() - began;
+  const auto waits = gate.report().hold_waits;
+  ASSERT_TRUE(waits);
+  EXPECT_EQ(waits->next_epoch, 1U);
+  EXPECT_GE(waits->drained_in_us, 5000U);
+  EXPECT_EQ(waits->waits.total(), 3U) << "who came later did not wait";
+  EXPECT_GE(waits->waits.quantile_us(0), 5000 / 1.02);
+  const double most_us = std::chrono::duration<double, std::micro>(most).count();
+  EXPECT_LE(waits->waits.quantile_us(1), most_us * 1.02);
+  ASSERT_TRUE(hold());
+  EXPECT_EQ(gate.report().hold_waits->waits.total(), 0U) << "another hold, another count";
+}
+
 TEST_F(GateTest, OverBudgetReleasesEverything) {
   policy.budget = Millis{30};
   auto working = gate.try_enter(0, 0);

@@ -51,10 +51,24 @@ Result<T> as(Result<json> answer) {
   return decode<T>(*answer);
 }
 
+Result<Finding> finding(Result<json> answer) {
+  if (!answer) return tl::make_unexpected(std::move(answer).error());
+  try {
+    return Finding{.text = answer->at("text"), .facts = answer->at("facts")};
+  } catch (const json::exception& e) {
+    return fail(Code::invalid, std::string("the agent's answer: ") + e.what());
+  }
+}
+
 class RemotePromoter final : public Promoter {
  public:
   explicit RemotePromoter(AgentAddress address) : caller_(std::move(address)) {}
 
+  Result<std::string> prepare(const Authority& who, const Instance& primary, const Instance& shadow,
+                              std::stop_token stop) override {
+    return as<std::string>(
+        caller_.ask("prepare", {{"who", authority(who)}, {"primary", primary}, {"shadow", shadow}}, kStep, stop));
+  }
   Result<std::string> prove_equal(const Authority& who, const Instance& primary, const Instance& shadow,
                                   std::stop_token stop) override {
     return as<std::string>(
@@ -65,11 +79,20 @@ class RemotePromoter final : public Promoter {
     return as<std::string>(
         caller_.ask("fence", {{"who", authority(who)}, {"primary", primary}, {"shadow", shadow}}, kStep, stop));
   }
-  Result<std::string> check_fenced(const Authority& who, const Instance& primary, const Instance& shadow,
-                                   const std::string& proof, std::stop_token stop) override {
-    return as<std::string>(caller_.ask(
+  Result<Finding> check_fenced(const Authority& who, const Instance& primary, const Instance& shadow,
+                               const std::string& proof, std::stop_token stop) override {
+    return finding(caller_.ask(
         "check_fenced", {{"who", authority(who)}, {"primary", primary}, {"shadow", shadow}, {"proof", proof}}, kStep,
         stop));
+  }
+  Result<Finding> assess(const Authority& who, const Instance& primary, const Instance& shadow,
+                         std::uint64_t loss_max_bytes, std::stop_token stop) override {
+    return finding(caller_.ask("assess",
+                               {{"who", authority(who)},
+                                {"primary", primary},
+                                {"shadow", shadow},
+                                {"loss_max_bytes", loss_max_bytes}},
+                               kStart, stop));
   }
   Result<std::string> promote(const Authority& who, const Instance& shadow, std::stop_token stop) override {
     return as<std::string>(caller_.ask("promote", {{"who", authority(who)}, {"instance", shadow}}, kStep, stop));

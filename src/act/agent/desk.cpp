@@ -27,6 +27,7 @@ struct Question {
   Authority who;
   Instance primary, shadow, instance;
   std::string proof;
+  std::uint64_t loss_max_bytes = 0;
   Millis timeout{std::chrono::minutes{30}};
 };
 
@@ -43,6 +44,7 @@ Question read(const json& j) {
   if (j.contains("shadow")) j.at("shadow").get_to(q.shadow);
   if (j.contains("instance")) j.at("instance").get_to(q.instance);
   if (j.contains("proof")) q.proof = j.at("proof");
+  if (j.contains("loss_max_bytes")) j.at("loss_max_bytes").get_to(q.loss_max_bytes);
   if (j.contains("timeout_ms")) j.at("timeout_ms").get_to(q.timeout);
   if (j.contains("resource")) q.who.resource = j.at("resource");
   return q;
@@ -62,9 +64,14 @@ Result<json> answer(Result<T> result) {
   if (!result) return tl::make_unexpected(std::move(result).error());
   if constexpr (std::is_void_v<T>)
     return json(nullptr);
+  else if constexpr (std::is_same_v<T, Finding>)
+    return json{{"text", std::move(result->text)}, {"facts", std::move(result->facts)}};
   else
     return json(std::move(*result));
 }
+
+const std::string& text_of(const std::string& result) { return result; }
+const std::string& text_of(const Finding& result) { return result.text; }
 
 class RealDesk final : public Desk {
  public:
@@ -128,6 +135,11 @@ class RealDesk final : public Desk {
       jobs_.abandon(key(q));
       return answer(ports.replicator->forget(q.primary, q.shadow, stop));
     }
+    if (q.verb == "prepare") {
+      FS_CHECK(need(q, {{"primary", &q.primary}, {"shadow", &q.shadow}}, true));
+      return guarded(q, Step::prepare, q.primary, promoter,
+                     [&] { return promoter.prepare(q.who, q.primary, q.shadow, stop); });
+    }
     if (q.verb == "prove_equal") {
       FS_CHECK(need(q, {{"primary", &q.primary}, {"shadow", &q.shadow}}, true));
       return guarded(q, Step::prove_equal, q.primary, promoter,
@@ -142,6 +154,11 @@ class RealDesk final : public Desk {
       FS_CHECK(need(q, {{"primary", &q.primary}, {"shadow", &q.shadow}}, true));
       return guarded(q, Step::check_fenced, q.primary, promoter,
                      [&] { return promoter.check_fenced(q.who, q.primary, q.shadow, q.proof, stop); });
+    }
+    if (q.verb == "assess") {
+      FS_CHECK(need(q, {{"primary", &q.primary}, {"shadow", &q.shadow}}, true));
+      return guarded(q, Step::assess, q.primary, promoter,
+                     [&] { return promoter.assess(q.who, q.primary, q.shadow, q.loss_max_bytes, stop); });
     }
     if (q.verb == "promote") {
       FS_CHECK(need(q, {{"instance", &q.instance}}, true));
@@ -173,10 +190,10 @@ class RealDesk final : public Desk {
     }
     const auto result = work();
     if (result)
-      log::info("{} {}: {}", q.who.resource, to_string(what), *result);
+      log::info("{} {}: {}", q.who.resource, to_string(what), text_of(*result));
     else
       log::warn("{} {}: {}", q.who.resource, to_string(what), result.error().what);
-    FS_CHECK(book_->end(q.who, what, on.id, result));
+    FS_CHECK(book_->end(q.who, what, on.id, result.map([](const auto& done) { return text_of(done); })));
     return answer(result);
   }
 

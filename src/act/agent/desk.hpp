@@ -2,6 +2,7 @@
 // the work done by the ports of the kind asked for. One step per resource at a time; reading needs no turn.
 //
 // Verbs (fields beside "verb" and "kind"; "options" are the kind's):
+//   prepare {who, primary, shadow} | assess {who, primary, shadow, loss_max_bytes} |
 //   prove_equal {who, primary, shadow} | fence {who, primary, shadow} | check_fenced {who, primary, shadow, proof}
 //   promote {who, instance} | revive {who, instance} | rejoin {who, instance, primary}       -> text
 //   writable {instance} -> bool

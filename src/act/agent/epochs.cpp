@@ -12,12 +12,16 @@ FS_JSON_FIELDS(EpochRecord, epoch, term, fencing_epoch, fencing_instance, fenced
 
 const char* to_string(Step step) {
   switch (step) {
+    case Step::prepare:
+      return "prepare";
     case Step::prove_equal:
       return "prove_equal";
     case Step::fence:
       return "fence";
     case Step::check_fenced:
       return "check_fenced";
+    case Step::assess:
+      return "assess";
     case Step::promote:
       return "promote";
     case Step::revive:
@@ -32,8 +36,10 @@ namespace {
 
 constexpr int kFormat = 1;
 
-// Looking changes nothing, so it needs no fsync while clients are parked.
-bool only_reads(Step step) { return step == Step::prove_equal || step == Step::check_fenced; }
+// Looking changes nothing, nor does preparing change who may write: neither needs an fsync.
+bool only_reads(Step step) {
+  return step == Step::prepare || step == Step::prove_equal || step == Step::check_fenced;
+}
 
 // These answers mean that the port refused before it touched anything.
 bool nothing_was_done(Code code) {
@@ -99,6 +105,13 @@ Result<Leave> EpochBook::begin(const Authority& who, Step step, const InstanceId
       r.fencing_instance = instance;
       r.fenced_epoch = 0;
       break;
+    case Step::assess:
+      if (r.promoting_epoch >= who.epoch)
+        return fail(Code::refused, fmt::format("nothing is brought over under epoch {}: a promotion was begun", who.epoch));
+      if (r.fenced_epoch != who.epoch)
+        return fail(Code::refused, fmt::format("nothing is brought over under epoch {}: no fence is proven under it",
+                                               who.epoch));
+      break;
     case Step::promote:
       if (r.promoted_epoch >= who.epoch && r.promoted_instance != instance)
         return fail(Code::conflict, fmt::format("epoch {} belongs to {}", who.epoch, r.promoted_instance));
@@ -128,6 +141,7 @@ Result<Leave> EpochBook::begin(const Authority& who, Step step, const InstanceId
         return fail(Code::refused,
                     fmt::format("{} does not rejoin: it is the primary of epoch {}", instance, r.promoted_epoch));
       break;
+    case Step::prepare:
     case Step::prove_equal:
     case Step::check_fenced:
       break;

@@ -34,7 +34,7 @@ struct EpochRecord {
   friend bool operator==(const EpochRecord&, const EpochRecord&) = default;
 };
 
-enum class Step { prove_equal, fence, check_fenced, promote, revive, rejoin };
+enum class Step { prepare, prove_equal, fence, check_fenced, assess, promote, revive, rejoin };
 const char* to_string(Step step);
 
 // What begin() allows. `done`: this epoch is past the step, so there is nothing to do. `only_look`: nothing may be

@@ -1,6 +1,7 @@
 // The port for moving who may write. Each step asks the world what is true before it acts, and is safe to repeat.
 #pragma once
 
+#include <cstdint>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -18,10 +19,20 @@ struct Authority {
   std::uint64_t epoch = 0;
 };
 
+// What a step found: `text` for people and the journal, `facts` for those who serve after it.
+struct Finding {
+  std::string text;
+  Facts facts{};
+};
+
 // Blocking; called from an effect's own thread. Every string returned is for people and the journal.
 class Promoter {
  public:
   virtual ~Promoter() = default;
+  // Before anybody waits: does what would otherwise be done while clients are parked, and leaves nothing that has to be
+  // undone. Error refused: what speaks against this handover; any other: unprepared, which only makes it slower.
+  virtual Result<std::string> prepare(const Authority& who, const Instance& primary, const Instance& shadow,
+                                      std::stop_token stop) = 0;
   // Requires: every gateway holds. Returns the proof that the shadow has all the primary acknowledged (an LSN).
   virtual Result<std::string> prove_equal(const Authority& who, const Instance& primary, const Instance& shadow,
                                           std::stop_token stop) = 0;
@@ -29,8 +40,13 @@ class Promoter {
   virtual Result<std::string> fence(const Authority& who, const Instance& primary, const Instance& shadow,
                                     std::stop_token stop) = 0;
   // Requires: fenced. Error conflict: somebody beside the gateways committed past `proof`. Other errors: unreadable.
-  virtual Result<std::string> check_fenced(const Authority& who, const Instance& primary, const Instance& shadow,
+  // The facts are the shadow's, at a moment when nobody can write.
+  virtual Result<Finding> check_fenced(const Authority& who, const Instance& primary, const Instance& shadow,
                                            const std::string& proof, std::stop_token stop) = 0;
+  // Requires: fenced, and nothing proven before. Brings over from the old disk what the shadow lacks, and says what of it
+  // cannot be had. Error refused: that is, or may be, more than `loss_max_bytes`.
+  virtual Result<Finding> assess(const Authority& who, const Instance& primary, const Instance& shadow,
+                                 std::uint64_t loss_max_bytes, std::stop_token stop) = 0;
   // Requires: the old primary is fenced. After an error the answer is unknown: ask writable() before going on.
   virtual Result<std::string> promote(const Authority& who, const Instance& shadow, std::stop_token stop) = 0;
   virtual Result<bool> writable(const Instance& instance, std::stop_token stop) = 0;

@@ -93,13 +93,22 @@ class HostPromoter final : public act::Promoter {
     return proof.text();
   }
 
+  Result<std::string> prepare(const act::Authority&, const Instance& primary, const Instance&, std::stop_token) override {
+    return "nothing was prepared at " + primary.id;
+  }
+
+  Result<act::Finding> assess(const act::Authority&, const Instance& primary, const Instance&, std::uint64_t,
+                              std::stop_token) override {
+    return fail(Code::refused, "what is lost of " + primary.id + " is not known");
+  }
+
   Result<std::string> fence(const act::Authority&, const Instance& primary, const Instance& shadow,
                             std::stop_token) override {
     return fence_cluster(settings_, primary, shadow);
   }
 
-  Result<std::string> check_fenced(const act::Authority&, const Instance& primary, const Instance& shadow,
-                                   const std::string& proof_text, std::stop_token stop) override {
+  Result<act::Finding> check_fenced(const act::Authority&, const Instance& primary, const Instance& shadow,
+                                    const std::string& proof_text, std::stop_token stop) override {
     const auto began = Clock::now();
     FS_TRY(proof, parse_proof(proof_text));
     FS_TRY(dir, DataDir::open(primary.data_dir));
@@ -111,8 +120,8 @@ class HostPromoter final : public act::Promoter {
                   fmt::format("the log of {} does not hold the marker of proof {}: no claim can be made from it",
                               primary.id, proof.lsn.text()));
     if (tail.commits.empty())
-      return fmt::format("no commit past {}: {} records read to {} in {:.0f} ms", proof.lsn.text(), tail.records,
-                         tail.last.text(), since_ms(began));
+      return act::Finding{fmt::format("no commit past {}: {} records read to {} in {:.0f} ms", proof.lsn.text(),
+                                      tail.records, tail.last.text(), since_ms(began))};
     // Somebody writes beside the gateways. What the shadow has received all the same is safe; the rest would be lost.
     Lsn replayed = proof.lsn;
     if (auto settled = settled_replay(shadow, stop)) replayed = std::max(replayed, *settled);
@@ -124,9 +133,9 @@ class HostPromoter final : public act::Promoter {
               "writes beside the gateways",
               tail.commits.size(), proof.lsn.text(), tail.commits.front().what, tail.commits.front().at.text(),
               tail.last_commit->text(), replayed.text()));
-    return fmt::format(
+    return act::Finding{fmt::format(
         "{} commits past {}, all of them on the shadow, which has replayed {}: somebody writes beside the gateways",
-        tail.commits.size(), proof.lsn.text(), replayed.text());
+        tail.commits.size(), proof.lsn.text(), replayed.text())};
   }
 
   Result<std::string> promote(const act::Authority&, const Instance& shadow, std::stop_token stop) override {

@@ -21,14 +21,21 @@ using postgres::PgSettings;
 class Refusing final : public act::Promoter, public act::Replicator {
  public:
   explicit Refusing(std::string why) : why_(std::move(why)) {}
+  Result<std::string> prepare(const act::Authority&, const Instance&, const Instance&, std::stop_token) override {
+    return no();
+  }
   Result<std::string> prove_equal(const act::Authority&, const Instance&, const Instance&, std::stop_token) override {
     return no();
   }
   Result<std::string> fence(const act::Authority&, const Instance&, const Instance&, std::stop_token) override {
     return no();
   }
-  Result<std::string> check_fenced(const act::Authority&, const Instance&, const Instance&, const std::string&,
-                                   std::stop_token) override {
+  Result<act::Finding> check_fenced(const act::Authority&, const Instance&, const Instance&, const std::string&,
+                                    std::stop_token) override {
+    return no();
+  }
+  Result<act::Finding> assess(const act::Authority&, const Instance&, const Instance&, std::uint64_t,
+                              std::stop_token) override {
     return no();
   }
   Result<std::string> promote(const act::Authority&, const Instance&, std::stop_token) override { return no(); }

@@ -46,6 +46,13 @@ class Promoter final : public act::Promoter {
  public:
   explicit Promoter(std::shared_ptr<World> world) : world_(std::move(world)) {}
 
+  Result<std::string> prepare(const act::Authority& who, const Instance& primary, const Instance& shadow,
+                              std::stop_token) override {
+    FS_CHECK(obey(who));
+    if (world_->role(shadow.id) == Role::primary) return fail(Code::refused, shadow.id + " takes writes");
+    return fmt::format("{} lacks {} lines of {}", shadow.id,
+                       world_->log(primary.id).size() - world_->log(shadow.id).size(), primary.id);
+  }
   Result<std::string> prove_equal(const act::Authority& who, const Instance& primary, const Instance& shadow,
                                   std::stop_token) override {
     FS_CHECK(obey(who));
@@ -60,8 +67,8 @@ class Promoter final : public act::Promoter {
     world_->fence(primary.id);
     return primary.id + " takes no writes";
   }
-  Result<std::string> check_fenced(const act::Authority& who, const Instance& primary, const Instance&,
-                                   const std::string& proof, std::stop_token) override {
+  Result<act::Finding> check_fenced(const act::Authority& who, const Instance& primary, const Instance&,
+                                    const std::string& proof, std::stop_token) override {
     FS_CHECK(obey(who));
     if (world_->role(primary.id) != Role::fenced) return fail(Code::refused, primary.id + " is not fenced");
     std::size_t proven = 0;
@@ -71,7 +78,18 @@ class Promoter final : public act::Promoter {
     const auto lines = world_->log(primary.id).size();
     if (lines > proven)
       return fail(Code::conflict, fmt::format("{} lines past the proof of {}", lines - proven, proven));
-    return fmt::format("{} lines, none past the proof", lines);
+    return act::Finding{fmt::format("{} lines, none past the proof", lines)};
+  }
+  Result<act::Finding> assess(const act::Authority& who, const Instance& primary, const Instance& shadow,
+                              std::uint64_t loss_max_bytes, std::stop_token) override {
+    FS_CHECK(obey(who));
+    if (world_->role(primary.id) != Role::fenced) return fail(Code::refused, primary.id + " is not fenced");
+    const auto all = world_->log(primary.id);
+    std::uint64_t lost = 0;
+    for (auto i = world_->log(shadow.id).size(); i < all.size(); ++i) lost += all[i].size();
+    if (lost > loss_max_bytes)
+      return fail(Code::refused, fmt::format("{} lacks {} bytes of {}", shadow.id, lost, primary.id));
+    return act::Finding{fmt::format("{} bytes are lost", lost), {{"lost_bytes", std::to_string(lost)}}};
   }
   Result<std::string> promote(const act::Authority& who, const Instance& shadow, std::stop_token) override {
     FS_CHECK(obey(who));

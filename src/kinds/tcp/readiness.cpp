@@ -68,6 +68,9 @@ class ReadinessPromoter final : public act::Promoter {
  public:
   explicit ReadinessPromoter(TcpOptions options) : options_(std::move(options)) {}
 
+  Result<std::string> prepare(const act::Authority&, const Instance&, const Instance&, std::stop_token) override {
+    return std::string("nothing to prepare: the data lives elsewhere");
+  }
   Result<std::string> prove_equal(const act::Authority&, const Instance&, const Instance& shadow,
                                   std::stop_token stop) override {
     FS_TRY(took, probe(shadow, options_, stop));
@@ -77,9 +80,13 @@ class ReadinessPromoter final : public act::Promoter {
     return fmt::format("{} was not fenced: it shares its data with the shadow, and the gateways send it no more work",
                        primary.id);
   }
-  Result<std::string> check_fenced(const act::Authority&, const Instance&, const Instance&, const std::string&,
-                                   std::stop_token) override {
-    return std::string("nothing to check: the data lives elsewhere");
+  Result<act::Finding> check_fenced(const act::Authority&, const Instance&, const Instance&, const std::string&,
+                                    std::stop_token) override {
+    return act::Finding{"nothing to check: the data lives elsewhere"};
+  }
+  Result<act::Finding> assess(const act::Authority&, const Instance&, const Instance&, std::uint64_t,
+                              std::stop_token) override {
+    return act::Finding{"nothing to bring over: the data lives elsewhere"};
   }
   Result<std::string> promote(const act::Authority&, const Instance& shadow, std::stop_token) override {
     return fmt::format("{} needs no promotion: it could serve writes all along", shadow.id);

@@ -31,15 +31,24 @@ struct Seen {
 class PortsThatRemember final : public Promoter, public Replicator {
  public:
   explicit PortsThatRemember(Seen& seen) : seen_(seen) {}
+  Result<std::string> prepare(const Authority&, const Instance&, const Instance&, std::stop_token) override {
+    return "prepared";
+  }
+  Result<Finding> assess(const Authority&, const Instance&, const Instance&, std::uint64_t loss_max_bytes,
+                         std::stop_token) override {
+    if (loss_max_bytes < 10) return fail(Code::refused, "10 bytes are lost");
+    return Finding{"10 bytes are lost", {{"lost_bytes", "10"}}};
+  }
   Result<std::string> prove_equal(const Authority&, const Instance&, const Instance&, std::stop_token) override {
     return "proof";
   }
   Result<std::string> fence(const Authority&, const Instance& primary, const Instance&, std::stop_token) override {
     return act("fenced " + primary.id);
   }
-  Result<std::string> check_fenced(const Authority&, const Instance&, const Instance&, const std::string& proof,
-                                   std::stop_token) override {
-    return proof == "proof" ? Result<std::string>("nobody") : fail(Code::conflict, "somebody committed");
+  Result<Finding> check_fenced(const Authority&, const Instance&, const Instance&, const std::string& proof,
+                               std::stop_token) override {
+    if (proof != "proof") return fail(Code::conflict, "somebody committed");
+    return Finding{"nobody", {{"xmax", "731"}}};
   }
   Result<std::string> promote(const Authority&, const Instance& shadow, std::stop_token) override {
     return act("promoted " + shadow.id);
@@ -110,12 +119,18 @@ struct DeskTest : ::testing::Test {
 TEST_F(DeskTest, StepsPassThroughInOrderAndErrorsKeepTheirCode) {
   const auto p = promoter();
   const Authority who{"shop", 1, 1};
+  EXPECT_EQ(*p->prepare(who, a, b, {}), "prepared");
   EXPECT_EQ(*p->prove_equal(who, a, b, {}), "proof");
   EXPECT_EQ(p->promote(who, b, {}).error().code, Code::refused);
   EXPECT_EQ(seen.acts, 0);
+  EXPECT_EQ(p->assess(who, a, b, 10, {}).error().code, Code::refused) << "not fenced";
   EXPECT_EQ(*p->fence(who, a, b, {}), "fenced a");
+  EXPECT_EQ(p->assess(who, a, b, 0, {}).error().what, "10 bytes are lost");
+  EXPECT_EQ(p->assess(who, a, b, 10, {})->facts, (Facts{{"lost_bytes", "10"}}));
   EXPECT_EQ(p->check_fenced(who, a, b, "another", {}).error().code, Code::conflict);
-  EXPECT_EQ(*p->check_fenced(who, a, b, "proof", {}), "nobody");
+  const auto checked = p->check_fenced(who, a, b, "proof", {});
+  EXPECT_EQ(checked->text, "nobody");
+  EXPECT_EQ(checked->facts, (Facts{{"xmax", "731"}}));
   EXPECT_EQ(*p->promote(who, b, {}), "promoted b");
   EXPECT_EQ(p->revive(who, a, {}).error().code, Code::refused);
   EXPECT_EQ(*p->rejoin(who, a, b, {}), "rejoined");

@@ -35,7 +35,8 @@ TEST_F(EpochBookTest, LowerTermsAndEpochsAreRefusedAlsoAfterARestart) {
   ASSERT_TRUE(book->begin(who(5, 3), Step::fence, "a"));
   book = open();
   for (const auto step :
-       {Step::prove_equal, Step::fence, Step::check_fenced, Step::promote, Step::revive, Step::rejoin}) {
+       {Step::prepare, Step::prove_equal, Step::fence, Step::check_fenced, Step::assess, Step::promote, Step::revive,
+        Step::rejoin}) {
     EXPECT_EQ(refusal(4, step, "a", 3), Code::conflict) << to_string(step);
     EXPECT_EQ(refusal(5, step, "a", 2), Code::conflict) << to_string(step);
     EXPECT_EQ(refusal(6, step, "a", 2), Code::conflict) << to_string(step);

@@ -161,7 +161,7 @@ TEST(PgHandover, NoAcknowledgedWriteIsLostAndTheOldPrimaryFollowsWithoutRewind) 
   const auto present = ledger_of(pair.primary);
   EXPECT_TRUE(std::includes(present.begin(), present.end(), acknowledged.begin(), acknowledged.end()));
   EXPECT_EQ(present.size(), acknowledged.size());
-  std::printf("  %s\n  %s\n  %s\n  %s\n  %s\n", proof->c_str(), fenced->c_str(), checked->c_str(), promoted->c_str(),
+  std::printf("  %s\n  %s\n  %s\n  %s\n  %s\n", proof->c_str(), fenced->c_str(), checked->text.c_str(), promoted->c_str(),
               rejoined->c_str());
 }
 
@@ -235,7 +235,7 @@ TEST(PgHandover, CommitPastTheProofThatTheShadowHasIsToldButNotLost) {
   ASSERT_OK(promoter->fence(pair.who(1), pair.primary, pair.shadow, {}));
   const auto checked = promoter->check_fenced(pair.who(1), pair.primary, pair.shadow, *proof, {});
   ASSERT_OK(checked);
-  EXPECT_NE(checked->find("beside the gateways"), std::string::npos) << *checked;
+  EXPECT_NE(checked->text.find("beside the gateways"), std::string::npos) << checked->text;
   ASSERT_OK(promoter->promote(pair.who(1), pair.shadow, {}));
   EXPECT_EQ(sql(pair.shadow, "SELECT v FROM t"), "in time");
 }
