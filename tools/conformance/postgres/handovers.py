@@ -16,8 +16,10 @@ from world import RESOURCE, look
 
 LOOK_S = 0.05
 FIRST_MAX_S = 120
+LAST_MAX_S = 20
 OVER_BUDGET = "over budget: a statement or transaction ran longer than the hold's budget"
 UNDER_WAY = "the one before was still under way"
+NO_SHADOW = "no shadow is left: the old primary could not follow the new one"
 
 _SESSIONS = re.compile(r"(?:sessions cannot be moved|sessions cannot follow a handover): (.*)")
 _REASON = re.compile(r"\s*(.+?) \((\d+)\)(?:, |$)")
@@ -64,9 +66,9 @@ class Handovers:
     def stop(self):
         self._stop.set()
         self._thread.join()
-        with_end = time.monotonic() + 20
+        until = time.monotonic() + LAST_MAX_S
         now = self._look()
-        while now is not None and now["phase"] == "handing_over" and time.monotonic() < with_end:
+        while now is not None and now["phase"] == "handing_over" and time.monotonic() < until:
             time.sleep(LOOK_S)
             now = self._look()
         if now is not None:
@@ -105,7 +107,7 @@ class Handovers:
         elif before["phase"] in ("mirroring", "shifting"):
             self._tell("handover")
         else:
-            self.tally.refused[UNDER_WAY] += 1
+            self.tally.refused[NO_SHADOW if before["phase"] in ("observing", "retiring", "withdrawing") else UNDER_WAY] += 1
             return
         why = ""
         while not self._stop.wait(LOOK_S):
