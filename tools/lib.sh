@@ -86,6 +86,8 @@ readonly PACKAGES_LINT="clang-format-19 clang-tidy-19"
 # What one benchmark alone needs: PACKAGES_BENCH_<NAME>, installed by `./dev bench NAME` only.
 readonly PACKAGES_BENCH_GATEWAY="haproxy nginx openssl python3-venv"
 readonly PACKAGES_BENCH_POSTGRES="pgbouncer"
+# What unpacks sources for `./dev conformance postgres`, and psql's own test runner, which comes with the client.
+readonly PACKAGES_CONFORMANCE_POSTGRES="postgresql-client-15 bzip2 xz-utils ca-certificates"
 # Packages among those above that would start as services, now and at every boot: package:service.
 readonly SERVICES_OF_PACKAGES="haproxy:haproxy nginx:nginx pgbouncer:pgbouncer varnish:varnish varnish:varnishncsa prometheus:prometheus"
 

@@ -70,6 +70,14 @@ BackendKey Hub::add(Session& session) {
   }
 }
 
+void Hub::adopt(BackendKey& key, std::uint32_t pid) {
+  if (pid == 0 || sessions_.contains(pid)) return;
+  auto entry = sessions_.extract(key.pid);
+  if (entry.empty()) return;
+  entry.key() = key.pid = pid;
+  sessions_.insert(std::move(entry));
+}
+
 void Hub::remove(Session& session, const BackendKey& key) {
   const auto found = sessions_.find(key.pid);
   if (found != sessions_.end() && found->second.session == &session) sessions_.erase(found);

@@ -33,6 +33,10 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
   // A session is registered under a fresh key from here until remove(); the key is what its client may cancel with.
   BackendKey add(Session& session);
+  // Gives the key the process id of the session's first server, unless another session has it: clients compare what
+  // they were told with pg_backend_pid() and with the sender of a notification. The secret stays ours. A session that
+  // moves keeps the key it was given.
+  void adopt(BackendKey& key, std::uint32_t pid);
   void remove(Session& session, const BackendKey& key);
 
   // Passes a client's cancel request on to the server its session uses at this moment, if the key is right and the

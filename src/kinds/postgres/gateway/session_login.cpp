@@ -164,6 +164,7 @@ asio::awaitable<Session::LoginStep> Session::relay_login(Backend& b) {
       said += raw;
     } else if (piece->type == 'K') {
       b.note(*piece);
+      hub_->adopt(key_, b.key.pid);
       said += backend_key_data(key_);
     } else if (piece->type == 'E') {
       const auto error = decode_error(piece->body);

@@ -6,6 +6,17 @@ namespace foreshadow::kinds::pg_gateway {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// What a server that is killed tells its sessions, as a WARNING: immediate shutdown (a fence) or another one's crash.
+// An idle session that goes on elsewhere has lost nothing.
+bool says_goodbye(const Piece& notice) {
+  const auto state = decode_error(notice.body).sqlstate;
+  return state == "57P01" || state == "57P02";
+}
+
+}  // namespace
+
 void Session::start_pump(BackendPtr backend) { spawn(pump(std::move(backend))); }
 
 asio::awaitable<void> Session::pump(BackendPtr b) {
@@ -74,7 +85,7 @@ bool Session::judge(Backend& b, const Piece& piece, bool& ready_seen) {
   if (piece.type == 'S') return judge_status(b, piece);
   if (tracker_.idle()) {
     if (piece.type == 'E' && piece.whole) b.last_words = message('E', piece.body);
-    return piece.type == 'A' || piece.type == 'N';
+    return piece.type == 'A' || (piece.type == 'N' && !(tracker_.pinned().empty() && says_goodbye(piece)));
   }
   tracker_.backend(piece);
   if (piece.type == 'C') {

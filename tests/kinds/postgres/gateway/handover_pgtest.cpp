@@ -124,6 +124,24 @@ TEST_F(PgHandover, idle_and_busy_sessions_follow_without_an_error) {
   EXPECT_EQ(edge_->report().in_flight, 0);
 }
 
+// A fence sends SIGQUIT, on which a server still warns its sessions.
+TEST_F(PgHandover, an_idle_session_hears_nothing_of_the_fence) {
+  Client idle(edge_->port());
+  std::string heard;
+  PQsetNoticeProcessor(
+      idle.raw(), [](void* into, const char* text) { *static_cast<std::string*>(into) += text; }, &heard);
+  ASSERT_TRUE(idle.query("SELECT 1").ok);
+  edge_->put_in_force(table_of(0, 1, a, b));
+  ASSERT_TRUE(edge_->hold(1, policy()));
+  standby_.wait_caught_up(primary_);
+  ASSERT_TRUE(edge_->seal(1));
+  primary_.stop(PgStop::immediate);
+  standby_.promote();
+  edge_->put_in_force(table_of(1, 1, b));
+  EXPECT_EQ(idle.query("SELECT pg_is_in_recovery()").value, "f");
+  EXPECT_EQ(heard, "");
+}
+
 // Somebody else's client, somebody else's bookkeeping: every acknowledged transaction is in the history, and the sums
 // agree.
 TEST_F(PgHandover, pgbench_does_not_notice) {
