@@ -42,6 +42,7 @@ asio::awaitable<void> Session::run() {
   // exceptions.
   co_await asio::this_coro::throw_if_cancelled(false);
   session_mark_ = gate_.session();
+  gate_.settle_by(hub_);
   try {
     if (co_await start_up()) {
       if (replication_) {
@@ -156,7 +157,8 @@ bool continues_request(char type) { return type == 'd' || type == 'c' || type ==
 bool Session::may_pipeline() const { return Clock::now() - unit_began_ < pipeline_max; }
 
 // A message of this type must not go out yet: the last answer is still on its way to the client, or the unit has
-// pipelined enough. What belongs to a COPY to the server never waits: the answer it would wait for comes only behind it.
+// pipelined enough. What belongs to a COPY to the server never waits: the answer it would wait for comes only behind
+// it.
 bool Session::must_wait(char type) const {
   if (!unit_open_ || closing_ || tracker_.copying_in() || continues_request(type)) return false;
   return tracker_.idle() || tracker_.queued() >= queued_max ||
@@ -345,7 +347,8 @@ bool Session::Capture::complete() const {
 
 bool Session::settings_allow_mirror() const {
   // These change how an answer looks, not how many rows it has; anything else (search_path, role) may.
-  for (const auto& setting : tracker_.settings()) {
+  for (const auto& setting : tracker_.script().items()) {
+    if (setting.kind != Script::Item::Kind::setting) continue;
     bool harmless = false;
     for (const std::string_view name : {"application_name", "client_encoding", "datestyle", "intervalstyle", "timezone",
                                         "extra_float_digits", "bytea_output", "statement_timeout", "lock_timeout",
