@@ -13,6 +13,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr Millis kHearOutMax{1000};
+
 template <class T>
 Result<T> field(const json& request, const char* name) {
   const auto found = request.find(name);
@@ -126,10 +128,14 @@ Result<void> Commands::seal(const json& request) {
   // In memory first: from here on no lapse can open it, however long the disk takes.
   FS_TRY(state, gate->seal(term, next_epoch));
   if (store_.find(resource) == state) return {};
+  // Beside the disk's work. Who has not heard it out by then hears the truth when the old side ends.
+  auto heard = gate->hear_out();
   if (auto saved = store_.save(resource, state); !saved) {
     gate->unseal();
     return saved;
   }
+  const auto until = std::chrono::steady_clock::now() + kHearOutMax;
+  for (auto& one : heard) one.wait_until(until);
   log::info("{}: sealed for epoch {}", resource, next_epoch);
   return {};
 }

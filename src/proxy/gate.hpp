@@ -30,6 +30,7 @@ enum class Failure { none, other, connect, reset, timeout, protocol, status_5xx,
 enum class Work { write, read };
 
 class Gate;
+class Settler;
 struct Lane;
 
 // Leave to do one unit of work. Counts as in flight until destroyed; tell the result with finish() before that, or it
@@ -138,6 +139,9 @@ class Gate {
   virtual void mirrored(std::size_t segment, const MirrorResult& result) = 0;
   // The client was told that its work was not done: enter() failed.
   virtual void refused(std::size_t segment) = 0;
+
+  // Told of the turns of each handover from here on; one at a time, a later one takes an earlier one's place.
+  virtual void settle_by(std::weak_ptr<Settler>) {}
 
   // The table in force: for a session that wants to open its connection to the shadow ahead of time.
   virtual const RouteTable& table() const = 0;

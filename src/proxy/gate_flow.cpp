@@ -48,7 +48,7 @@ const char* name_of(Failure failure) {
 }  // namespace
 
 bool GateImpl::held_up(Work work) const {
-  return machine_.parks() && (work == Work::write || machine_.parks_reads(Clock::now()));
+  return parks() && (work == Work::write || machine_.parks_reads(Clock::now()));
 }
 
 bool GateImpl::comes_after_parked(Work work) const {
@@ -264,13 +264,14 @@ void GateImpl::serve(Lane& lane) {
 
 void GateImpl::release_parked() {
   FS_ASSERT(!machine_.parks());
+  if (opening_ > 0) return;
   release_window_ = in_flight_ + settings_.limits.release_concurrency;
   release_more();
   if (parked_.empty() || !pace_) return;
   pace_->expires_after(kReleasePace);
   // Cancelled before `this` dies: close() destroys the timer on the gateway's own thread.
   pace_->async_wait([this](const boost::system::error_code& error) {
-    if (!error && !machine_.parks()) release_parked();
+    if (!error && !parks()) release_parked();
   });
 }
 

@@ -1,6 +1,7 @@
 #include "proxy/gate_group.hpp"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
@@ -134,6 +135,17 @@ Result<GateState> GateGroup::seal(std::uint64_t term, std::uint64_t next_epoch) 
 
 void GateGroup::unseal() {
   each([](const Member& member) { member.gate->unseal(); });
+}
+
+std::vector<std::future<void>> GateGroup::hear_out() {
+  std::vector<std::future<void>> heard;
+  for (const auto& member : members_) {
+    auto promise = std::make_shared<std::promise<void>>();
+    heard.push_back(promise->get_future());
+    boost::asio::post(*member.context,
+                      [gate = member.gate, promise] { gate->hear_out([promise] { promise->set_value(); }); });
+  }
+  return heard;
 }
 
 Result<GateState> GateGroup::propose_release(std::uint64_t term, std::uint64_t next_epoch) {

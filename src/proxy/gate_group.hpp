@@ -47,6 +47,8 @@ class GateGroup {
   void give_up(const Drain& drain);
   Result<GateState> seal(std::uint64_t term, std::uint64_t next_epoch);
   void unseal();
+  // One for each gate, ready when its sessions have heard the sealed side out. Wait for them with a limit.
+  std::vector<std::future<void>> hear_out();
   Result<GateState> propose_release(std::uint64_t term, std::uint64_t next_epoch);
   void release(std::uint64_t term, std::uint64_t next_epoch);
   GateState state();

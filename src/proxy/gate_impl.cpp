@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
@@ -126,7 +127,39 @@ void GateImpl::open_up() {
   machine_.open();
   arm_timer();
   answer_holds(fail(Code::refused, fmt::format("epoch {} came into force meanwhile", state_.table.epoch)));
-  release_parked();
+  const auto settler = settler_.lock();
+  if (!settler) return release_parked();
+  ++opening_;
+  settler->turn(Settler::Turn::opening, stay([this] {
+                  if (--opening_ == 0 && !machine_.parks()) release_parked();
+                }));
+}
+
+Stay GateImpl::stay(std::function<void()> then) {
+  return {alive_.get(),  // something to point at: a stay that was given back is null
+          [executor = executor_, alive = std::weak_ptr<char>(alive_), then = std::move(then)](void*) {
+            if (alive.expired()) return;
+            asio::post(executor, [alive, then] {
+              if (alive.lock()) then();
+            });
+          }};
+}
+
+void GateImpl::settle() {
+  const auto settler = settler_.lock();
+  settling_ = settler ? Settling::busy : Settling::done;
+  if (!settler) return;
+  settler->turn(Settler::Turn::drained, stay([this, hold = holds_] {
+                  if (hold != holds_ || settling_ != Settling::busy) return;
+                  settling_ = Settling::done;
+                  advance();
+                }));
+}
+
+void GateImpl::hear_out(std::function<void()> then) {
+  const auto settler = settler_.lock();
+  if (!settler) return then();
+  settler->turn(Settler::Turn::sealed, stay(std::move(then)));
 }
 
 Result<void> GateImpl::check_term(std::uint64_t term, std::uint64_t next_epoch) const {
@@ -165,6 +198,8 @@ Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const 
   if (!renewed) {
     hold_waits_ = HoldWaits{.next_epoch = next_epoch};
     held_from_ = from;
+    ++holds_;
+    settling_ = Settling::not_yet;
   }
   raise_term(term);
   park_queued();
@@ -188,7 +223,9 @@ void GateImpl::give_up_hold(std::uint64_t next_epoch) {
 }
 
 void GateImpl::advance() {
-  switch (machine_.advance(std::chrono::steady_clock::now(), writing_)) {
+  if (machine_.state() == HoldState::holding && writing_ == 0 && settling_ == Settling::not_yet) settle();
+  const bool settling = settling_ == Settling::busy;
+  switch (machine_.advance(std::chrono::steady_clock::now(), writing_ + (settling ? 1 : 0))) {
     case HoldMachine::Change::none:
       break;
     case HoldMachine::Change::drained:
@@ -204,8 +241,10 @@ void GateImpl::advance() {
       release_parked();
       break;
     case HoldMachine::Change::over_budget:
-      log::warn("{}: hold released, {} still in flight at the end of its budget", settings_.resource, writing_);
-      answer_holds(fail(Code::timeout, fmt::format("{} still in flight when the budget ended; released", writing_)));
+      log::warn("{}: hold released, {} still in flight at the end of its budget{}", settings_.resource, writing_,
+                settling ? ", and sessions had not settled" : "");
+      answer_holds(fail(Code::timeout, fmt::format("{} still in flight when the budget ended{}; released", writing_,
+                                                   settling ? ", and sessions had not settled" : "")));
       release_parked();
       break;
     case HoldMachine::Change::lapsed:

@@ -25,6 +25,7 @@
 #include "proxy/hold_machine.hpp"
 #include "proxy/lane.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/settler.hpp"
 
 namespace foreshadow::proxy {
 
@@ -52,12 +53,13 @@ class GateImpl final : public Gate {
   boost::asio::awaitable<Result<Pass>> enter(std::size_t segment, std::uint64_t sticky, Work work) override;
   std::optional<Pass> try_enter(std::size_t segment, std::uint64_t sticky, Work work) override;
   boost::asio::awaitable<Result<Pass>> enter_again(std::size_t segment, std::uint64_t sticky) override;
-  bool parks() const override { return machine_.parks(); }
+  bool parks() const override { return machine_.parks() || opening_ > 0; }
   Millis unreachable_wait() const override { return settings_.limits.unreachable_wait; }
   SessionMark session() override { return ++sessions_, make_session_mark(); }
   UnmovableMark unmovable(std::string reason) override;
   void mirrored(std::size_t segment, const MirrorResult& result) override;
   void refused(std::size_t segment) override { ++stats_.of(segment).refused; }
+  void settle_by(std::weak_ptr<Settler> settler) override { settler_ = std::move(settler); }
   const RouteTable& table() const override { return state_.table; }
 
   // What the state would be with this table, for the disk; nothing if it is in force already. Errors as admit().
@@ -66,7 +68,7 @@ class GateImpl final : public Gate {
   // gate that is one of several waits until all have the table, so that nothing new is written to where it leads while
   // anybody still works where the last one led.
   bool put_in_place(const RouteTable& table);
-  // Ends the hold or the seal and lets parked work go.
+  // Ends the hold or the seal and lets parked work go, once sessions have settled on the new side.
   void open_up();
   // Both.
   void put_in_force(const RouteTable& table) {
@@ -82,6 +84,9 @@ class GateImpl final : public Gate {
   // Closes the old side. Errors as HoldMachine::seal, and conflict for a stale term or epoch.
   Result<void> seal(std::uint64_t term, std::uint64_t next_epoch);
   void unseal();
+  // Calls `then` on the gate's thread when sessions have heard all that the side just sealed has to say, at once if
+  // there are none.
+  void hear_out(std::function<void()> then);
   // What the state would be after a release, for the disk. Errors: conflict (stale term; held or sealed for another
   // epoch; the epoch is already in force).
   Result<GateState> propose_release(std::uint64_t term, std::uint64_t next_epoch) const;
@@ -154,6 +159,9 @@ class GateImpl final : public Gate {
   void advance();
   void arm_timer();
   void answer_holds(const Result<void>& result);
+  // Has `then` called, on the gate's thread, when the last copy of it has gone.
+  Stay stay(std::function<void()> then);
+  void settle();
 
   void leave(Pass& pass) override;
   void finished(Pass& pass, Failure failure, Micros took) override;
@@ -183,6 +191,12 @@ class GateImpl final : public Gate {
   int in_flight_ = 0;
   int writing_ = 0;         // of those in flight, what a hold waits for
   int release_window_ = 0;  // so much may be in flight while parked work goes
+  std::weak_ptr<Settler> settler_;
+  enum class Settling { not_yet, busy, done };
+  Settling settling_ = Settling::done;  // of the hold
+  std::uint64_t holds_ = 0;
+  int opening_ = 0;  // new sides that sessions are settling on
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();
   bool closed_ = false;
 };
 

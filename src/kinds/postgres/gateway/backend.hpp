@@ -12,17 +12,11 @@
 
 #include "kinds/postgres/gateway/credentials.hpp"
 #include "kinds/postgres/gateway/dial.hpp"
+#include "kinds/postgres/gateway/exchange.hpp"
 #include "kinds/postgres/gateway/message.hpp"
 #include "kinds/postgres/gateway/wire.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
-
-// Answers to statements of the gateway's own (repeated settings), collected by whoever reads from the backend.
-struct Exchange {
-  int ready_owed = 0;
-  std::string error;  // the first one, as text; empty: all went well
-  bool done() const { return ready_owed == 0; }
-};
 
 struct Backend {
   Backend(std::unique_ptr<proxy::Conn> connected, Instance at, std::uint64_t made_in_epoch)
@@ -37,9 +31,10 @@ struct Backend {
   BackendKey key;                                 // what the server itself would accept in a cancel request
   std::map<std::string, std::string> parameters;  // as the server reported them
   bool dead = false;
-  std::string last_words;              // an ErrorResponse that came while nothing was asked, whole
-  std::uint64_t settings_version = 0;  // of the session's settings that hold here
-  bool used = false;                   // it has run something for its session
+  std::string last_words;            // an ErrorResponse that came while nothing was asked, whole
+  std::uint64_t script_version = 0;  // of the session's script that it has followed
+  bool flawed = false;               // some of it could not be repeated here
+  bool catching_up = false;
   Exchange* exchange = nullptr;
   bool forwarding_rest = false;  // what becomes of the rest of the message being relayed
 

@@ -87,7 +87,7 @@ void Hub::remove(Session& session, const BackendKey& key) {
 // Runs only while there are sessions, and touches nothing but them.
 asio::awaitable<void> Hub::tend() {
   while (!sessions_.empty() && !stopping_) {
-    for (auto& [pid, entry] : sessions_) entry.session->consider_warm_up();
+    for (auto& [pid, entry] : sessions_) entry.session->tend();
     tick_.expires_after(tick);
     co_await tick_.async_wait(use);
   }
@@ -117,14 +117,18 @@ asio::awaitable<void> Hub::cancel_at(Instance at, BackendKey key) {
   --cancels_;
 }
 
+std::vector<std::shared_ptr<Session>> Hub::everybody() const {
+  std::vector<std::shared_ptr<Session>> all;
+  all.reserve(sessions_.size());
+  for (const auto& [pid, entry] : sessions_) all.push_back(entry.session->shared_from_this());
+  return all;
+}
+
 void Hub::stop() {
   stopping_ = true;
   tick_.cancel();
   mirror->stop();
-  std::vector<std::shared_ptr<Session>> all;
-  all.reserve(sessions_.size());
-  for (auto& [pid, entry] : sessions_) all.push_back(entry.session->shared_from_this());
-  for (const auto& session : all) session->stop();
+  for (const auto& session : everybody()) session->stop();
 }
 
 }  // namespace foreshadow::kinds::pg_gateway

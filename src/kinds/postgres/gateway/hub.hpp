@@ -1,9 +1,11 @@
 // What the sessions of one listener share: settings, passwords, the mirror's connections, and the register that maps
-// the cancel keys we gave out to the sessions they belong to. On the gateway's one thread.
+// the cancel keys we gave out to the sessions they belong to. And what they do together where a handover turns
+// (hub_settle.cpp). On the gateway's one thread.
 #pragma once
 
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "kinds/postgres/gateway/credentials.hpp"
 #include "kinds/postgres/gateway/dial.hpp"
@@ -12,6 +14,7 @@
 #include "kinds/postgres/gateway/mirror.hpp"
 #include "proxy/gate.hpp"
 #include "proxy/settings.hpp"
+#include "proxy/settler.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
 
@@ -24,7 +27,7 @@ struct Tls {
   std::shared_ptr<proxy::Credentials> files;  // with a server unless `clients` is off, a client unless upstream is
 };
 
-class Hub : public std::enable_shared_from_this<Hub> {
+class Hub : public std::enable_shared_from_this<Hub>, public proxy::Settler {
  public:
   Hub(proxy::ListenerSettings settings, Tls tls, boost::asio::any_io_executor executor);
 
@@ -44,6 +47,9 @@ class Hub : public std::enable_shared_from_this<Hub> {
   boost::asio::awaitable<void> cancel(Startup request);
   boost::asio::awaitable<void> cancel_at(Instance at, BackendKey key);
 
+  // Of the gate whose sessions these are.
+  void turn(Turn turn, proxy::Stay stay) override;
+
   // Ends idle sessions now and busy ones after their transaction.
   void stop();
   bool stopping() const { return stopping_; }
@@ -59,6 +65,8 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
  private:
   boost::asio::awaitable<void> tend();
+  std::vector<std::shared_ptr<Session>> everybody() const;
+  boost::asio::awaitable<void> settle(std::vector<std::shared_ptr<Session>> all, proxy::Stay stay);
 
   struct Entry {
     Session* session = nullptr;

@@ -40,6 +40,7 @@ asio::awaitable<void> Session::run() {
   // exceptions.
   co_await asio::this_coro::throw_if_cancelled(false);
   session_mark_ = gate_.session();
+  gate_.settle_by(hub_);
   try {
     if (co_await start_up()) {
       if (replication_) {
@@ -338,7 +339,8 @@ bool Session::Capture::complete() const {
 
 bool Session::settings_allow_mirror() const {
   // These change how an answer looks, not how many rows it has; anything else (search_path, role) may.
-  for (const auto& setting : tracker_.settings()) {
+  for (const auto& setting : tracker_.script().items()) {
+    if (setting.kind != Script::Item::Kind::setting) continue;
     bool harmless = false;
     for (const std::string_view name : {"application_name", "client_encoding", "datestyle", "intervalstyle", "timezone",
                                         "extra_float_digits", "bytea_output", "statement_timeout", "lock_timeout",

@@ -21,9 +21,11 @@
 #include "kinds/postgres/gateway/backend.hpp"
 #include "kinds/postgres/gateway/hub.hpp"
 #include "kinds/postgres/gateway/link.hpp"
+#include "kinds/postgres/gateway/locks.hpp"
 #include "kinds/postgres/gateway/opening.hpp"
 #include "kinds/postgres/gateway/tracker.hpp"
 #include "proxy/gate.hpp"
+#include "proxy/settler.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
 
@@ -36,8 +38,22 @@ class Session : public std::enable_shared_from_this<Session> {
   // To the client's end; every coroutine of the session has ended when it returns.
   boost::asio::awaitable<void> run();
 
-  // Opens the connection to the shadow ahead of time, or gives up one that no table names any more.
-  void consider_warm_up();
+  // Every now and then: sees to the connection to the shadow, and notices a handover that did not come about.
+  void tend();
+
+  // Where a handover turns (session_settle.cpp). Each may keep `stay` until it has done its part.
+  // Whatever an earlier attempt found out is forgotten.
+  void unsettle();
+  // Nothing of the client's is under way, and its server is the one that serves writes.
+  bool at_rest() const;
+  boost::asio::awaitable<std::optional<std::vector<AdvisoryLock>>> ask_locks();
+  // Finds its own among those of all; nothing: they are not known. A session that cannot take its locks along is
+  // marked.
+  void settle_locks(const std::optional<std::vector<AdvisoryLock>>& all, const proxy::Stay& stay);
+  // Waits for every notification that the old server still has for the client.
+  void hear_out(const proxy::Stay& stay);
+  // Goes over to the new server now, if it has anything there that must not wait for its next transaction.
+  void arrive(const proxy::Stay& stay);
   struct CancelTarget {
     Instance instance;
     BackendKey key;
@@ -84,7 +100,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> tell_differences(Backend& backend);
   Awaitable<Result<BackendPtr>> open(Instance target, std::uint64_t epoch);
   Awaitable<Result<void>> bring_up_to_date(Backend& backend);
-  Awaitable<Result<void>> exchange(Backend& backend, std::string bytes, int ready);
+  // Asks the server something of our own. `within`: its connection ends if it has not answered by then; 0: never.
+  Awaitable<Result<Exchange>> exchange(Backend& backend, std::string bytes, int ready, Millis within);
+  Awaitable<void> undisturbed(Backend& backend);
+  void consider_warm_up();
   Awaitable<void> warm_up(Instance target, std::uint64_t epoch);
   Awaitable<bool> settled(Backend& backend);
   BackendPtr find(const Instance& instance) const;
@@ -92,6 +111,21 @@ class Session : public std::enable_shared_from_this<Session> {
   void prune();
   void forget(Backend& backend);
   void update_mark();
+
+  // session_script.cpp: what a server must know of the session
+  Awaitable<Result<void>> follow_script(Backend& backend);
+  Awaitable<Result<void>> restore_anchors(Backend& backend);
+  Awaitable<Result<void>> restore_parameters(Backend& backend);
+  Awaitable<void> refresh(BackendPtr backend);
+  void consider_refresh(const BackendPtr& backend);
+
+  // session_settle.cpp: an orderly handover
+  Awaitable<void> count_locks(proxy::Stay stay);
+  Awaitable<void> hear(BackendPtr backend, proxy::Stay stay);
+  Awaitable<void> arriving(proxy::Stay stay);
+  bool may_leave() const;
+  // Why it cannot go to another server; empty: it can. `orderly`: in a handover that it was asked to settle for.
+  std::string why_it_stays(bool orderly) const;
 
   // session_relay.cpp: server to client
   void start_pump(BackendPtr backend);
@@ -169,6 +203,17 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string warm_failure_;
   Clock::time_point warm_retry_at_{};
   Millis warm_backoff_{0};
+  // Of the script at the shadow: why it could not be repeated there, and how often in a row.
+  std::string repeat_failure_;
+  int repeat_failures_ = 0;
+  Clock::time_point repeat_retry_at_{};
+
+  // Of the handover under way.
+  bool locks_known_ = false;
+  std::vector<AdvisoryLock> locks_;  // to be taken on the new server
+  bool heard_out_ = false;
+  bool arriving_ = false;
+  std::string settle_failure_;
   int children_ = 0;
   Bell bell_;
   Bell write_bell_;

@@ -13,7 +13,6 @@ constexpr auto use = asio::as_tuple(asio::use_awaitable);
 namespace {
 
 constexpr Millis connect_max{5000};
-constexpr Millis exchange_max{5000};
 // A server that is away (a crash, an unplanned failover) is tried again for this long while the client waits; each try
 // asks the gate anew, so the wait keeps no handover from draining.
 constexpr Millis reach_max{5000};
@@ -22,6 +21,8 @@ constexpr Millis reach_every{100};
 constexpr int warming_max = 8;
 constexpr Millis warm_backoff_min{500};
 constexpr Millis warm_backoff_max{10'000};
+// The shadow may only be behind with what a statement needs; said so often, it is more than that.
+constexpr int repeat_failures_max = 3;
 
 proxy::Micros since(std::chrono::steady_clock::time_point then) {
   return std::chrono::duration_cast<proxy::Micros>(std::chrono::steady_clock::now() - then);
@@ -57,6 +58,7 @@ asio::awaitable<Session::Begun> Session::try_begin(const Piece& first, Clock::ti
     co_return Begun::no;
   }
   proxy::Pass pass = std::move(*entered);
+  while (arriving_ && !closing_) co_await bell_.wait();
   if (closing_) {
     pass.finish(true, proxy::Micros{0});
     co_return Begun::no;
@@ -68,6 +70,7 @@ asio::awaitable<Session::Begun> Session::try_begin(const Piece& first, Clock::ti
     attached = co_await attach(gate_.table().current, gate_.table().epoch);
   }
   if (attached) {
+    unsettle();
     pass_.emplace(std::move(pass));
     unit_open_ = true;
     unit_sent_ = fatal_said_ = unit_failed_ = closed_request_ = false;
@@ -93,11 +96,14 @@ asio::awaitable<Session::Begun> Session::try_begin(const Piece& first, Clock::ti
 // pinned elsewhere), unreachable, timeout, refused. Nothing of the client's next statement has been sent then.
 asio::awaitable<Result<void>> Session::attach(Instance target, std::uint64_t epoch) {
   const bool alive = active_ && co_await settled(*BackendPtr(active_));
-  if (alive && active_ && active_->serves(target)) co_return Result<void>();
-  if (const auto pinned = tracker_.pinned(); !pinned.empty()) {
+  if (alive && active_ && active_->serves(target)) {
+    co_await undisturbed(*BackendPtr(active_));
+    if (active_ && !active_->dead) co_return Result<void>();
+  }
+  if (const auto why = why_it_stays(arriving_); !why.empty()) {
     // A read-only session that took its state on one side of the split stays there while that side exists.
     if (alive && active_ && reads_only_ && in_table(*active_)) co_return Result<void>();
-    co_return fail(Code::conflict, "the session could not follow to another server: " + std::string(pinned));
+    co_return fail(Code::conflict, "the session could not follow to another server: " + why);
   }
   prune();
   auto b = find(target);
@@ -130,42 +136,6 @@ asio::awaitable<Result<Session::BackendPtr>> Session::open(Instance target, std:
   backends_.push_back(opened);
   start_pump(opened);
   co_return opened;
-}
-
-// The settings the client has made, said again in their order; only statements that succeeded once, and the unnamed
-// statement if the client is about to use it.
-asio::awaitable<Result<void>> Session::bring_up_to_date(Backend& b) {
-  std::string text;
-  if (b.settings_version != tracker_.settings_version()) {
-    if (b.used) text = "RESET SESSION AUTHORIZATION;\nRESET ALL;\n";
-    for (const auto& setting : tracker_.settings()) text += setting.text + "\n;\n";
-  }
-  if (!text.empty()) {
-    if (const auto done = co_await exchange(b, query(text), 1); !done) co_return done;
-  }
-  b.settings_version = tracker_.settings_version();
-  if (needs_unnamed_ && !tracker_.unnamed_parse().empty()) {
-    // Should it no longer parse, the client's own Bind says so.
-    static_cast<void>(co_await exchange(b, tracker_.unnamed_parse() + sync(), 1));
-    if (b.dead) co_return fail(Code::unreachable, b.instance.endpoint.text() + ": connection lost");
-  }
-  co_return Result<void>();
-}
-
-asio::awaitable<Result<void>> Session::exchange(Backend& b, std::string bytes, int ready) {
-  Exchange answers{.ready_owed = ready};
-  b.exchange = &answers;
-  Deadline deadline(hub_->executor, exchange_max, [&] { b.conn->close(); });
-  const bool sent = co_await send(*b.conn, bytes);
-  while (sent && !answers.done() && !b.dead && !closing_) co_await bell_.wait();
-  b.exchange = nullptr;
-  if (!answers.done()) {
-    b.dead = true;
-    co_return fail(Code::unreachable, b.instance.endpoint.text() + ": connection lost while settings were repeated");
-  }
-  if (!answers.error.empty())
-    co_return fail(Code::refused, b.instance.endpoint.text() + ": a setting of the session failed: " + answers.error);
-  co_return Result<void>();
 }
 
 // Parameters that differ on the new server are real news to the client; whether it is a standby is not.
@@ -243,8 +213,9 @@ void Session::consider_warm_up() {
     }
     return;
   }
-  if (find(*other) || !tracker_.pinned().empty() || hub_->warming >= warming_max || Clock::now() < warm_retry_at_)
-    return;
+  if (!tracker_.pinned().empty() || hub_->warming >= warming_max) return;
+  if (const auto there = find(*other)) return consider_refresh(there);
+  if (Clock::now() < warm_retry_at_) return;
   spawn(warm_up(*other, gate_.table().epoch));
 }
 
@@ -258,6 +229,7 @@ asio::awaitable<void> Session::warm_up(Instance target, std::uint64_t epoch) {
   if (opened) {
     warm_failure_.clear();
     warm_backoff_ = Millis{0};
+    consider_refresh(*opened);
   } else {
     warm_failure_ = "no connection to the shadow: " + opened.error().what;
     if (opened.error().what.rfind("server asks for a password", 0) == 0) warm_failure_ = opened.error().what;
@@ -272,6 +244,8 @@ void Session::update_mark() {
   if (!ready_) return;
   std::string reason(tracker_.pinned());
   if (reason.empty() && gate_.table().other) reason = warm_failure_;
+  if (reason.empty() && gate_.table().other && repeat_failures_ >= repeat_failures_max) reason = repeat_failure_;
+  if (reason.empty()) reason = settle_failure_;
   if (reason == marked_) return;
   if (reason.empty()) {
     mark_.reset();

@@ -71,14 +71,11 @@ asio::awaitable<bool> Session::relay(Backend& b) {
 
 // Whether this piece is for the client; takes from it what the session must know.
 bool Session::judge(Backend& b, const Piece& piece, bool& ready_seen) {
+  if (b.exchange && piece.type != 'A') b.exchange->take(piece);
   if (!piece.head) return b.forwarding_rest;
-  if (b.exchange) {
-    if (piece.type == 'E' && b.exchange->error.empty()) b.exchange->error = decode_error(piece.body).message;
-    if (piece.type == 'Z' && b.exchange->ready_owed > 0) --b.exchange->ready_owed;
-    b.note(piece);
-    return false;
-  }
-  if (&b != active_.get()) {
+  // Also from a server on which the session is only just arriving; never into the middle of an answer.
+  if (piece.type == 'A' && tracker_.idle()) return true;
+  if (b.exchange || &b != active_.get()) {
     b.note(piece);
     return false;
   }
@@ -114,8 +111,8 @@ bool Session::judge_status(Backend& b, const Piece& piece) {
 }
 
 void Session::unit_ended() {
-  active_->settings_version = tracker_.settings_version();
-  active_->used = true;
+  active_->script_version = tracker_.script().version();
+  active_->flawed = false;
   update_mark();
   if (!pass_) return;
   if (capture_.complete() && !unit_failed_ && settings_allow_mirror() && pass_->mirror()) {
@@ -144,13 +141,12 @@ asio::awaitable<void> Session::lost(Backend& b) {
     if (sending_ || !unit_sent_) co_return;
     co_return co_await report_loss();
   }
-  const auto pinned = tracker_.pinned();
+  const auto pinned = why_it_stays(gate_.parks());
   const std::string words = b.last_words;
   forget(b);
   if (pinned.empty()) co_return;  // replaced when the next transaction comes
   if (!words.empty()) co_return co_await farewell(words);
-  co_await farewell_lost("the server ended the connection, and the session cannot follow to another: " +
-                         std::string(pinned));
+  co_await farewell_lost("the server ended the connection, and the session cannot follow to another: " + pinned);
 }
 
 asio::awaitable<void> Session::report_loss() {

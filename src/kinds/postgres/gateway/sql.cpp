@@ -227,7 +227,14 @@ class Inspector {
   // Patterns that may stand anywhere in a statement.
   void scan(const Token& token) {
     if (token.kind == TokenKind::symbol && token.text == "(") {
-      if (last_.kind == TokenKind::word || last_.kind == TokenKind::quoted) call(folded(last_));
+      const bool called = last_.kind == TokenKind::word || last_.kind == TokenKind::quoted;
+      open_.push_back(called && folded(last_) == "set_config");
+      if (called) call(folded(last_));
+      return;
+    }
+    if (token.kind == TokenKind::symbol && token.text == ")" && !open_.empty()) {
+      if (open_.back() && !(word(last_, "true") && before_.text == ",")) lasting_config_ = true;
+      open_.pop_back();
       return;
     }
     if (token.kind == TokenKind::quoted && starts(folded(token), "pg_temp")) temporary_ = true;
@@ -263,6 +270,8 @@ class Inspector {
   bool is(std::size_t i, std::string_view lowercase) const {
     return i < std::min(count_, head_max) && word(head_[i], lowercase);
   }
+  // U&"..", of which we do not know what it spells
+  bool escaped(std::size_t i) const { return i < std::min(count_, head_max) && starts(head_[i].text, "u&\""); }
   std::string name(std::size_t i) const { return i < std::min(count_, head_max) ? folded(head_[i]) : std::string(); }
 
   void finish_statement(std::string_view text) {
@@ -274,27 +283,32 @@ class Inspector {
     found_.clear();
     count_ = 0;
     last_ = before_ = {};
-    with_hold_ = into_ = temporary_ = locks_ = on_commit_drop_ = set_config_ = administers_ = false;
+    open_.clear();
+    with_hold_ = into_ = temporary_ = locks_ = on_commit_drop_ = set_config_ = lasting_config_ = administers_ = false;
   }
 
   void classify(std::string_view text) {
     using Kind = Effect::Kind;
     if (set_config_) set_config(text);
     if (is(0, "set")) return set(text);
-    if (is(0, "reset")) return reset();
+    if (is(0, "reset")) return reset(text);
     if (is(0, "prepare")) {
       if (is(1, "transaction")) {
         result_.may_commit = true;
-      } else {
-        effect(Kind::prepare, name(1));
+        return;
       }
-      return;
+      if (escaped(1)) return pin("prepared statement with an escaped name");
+      return effect(Kind::prepare, name(1), std::string(text));
     }
+    if (is(0, "execute")) return effect(Kind::execute, name(1));
     if (is(0, "deallocate")) {
       const std::size_t at = is(1, "prepare") ? 2 : 1;
       return is(at, "all") ? effect(Kind::deallocate_all) : effect(Kind::deallocate, name(at));
     }
-    if (is(0, "listen")) return effect(Kind::listen, name(1));
+    if (is(0, "listen")) {
+      if (escaped(1)) return pin("LISTEN with an escaped name");
+      return effect(Kind::listen, name(1), std::string(text));
+    }
     if (is(0, "unlisten")) return name(1) == "*" ? effect(Kind::unlisten_all) : effect(Kind::unlisten, name(1));
     if (is(0, "discard")) {
       if (is(1, "all")) effect(Kind::discard_all);
@@ -337,7 +351,11 @@ class Inspector {
 
   void set(std::string_view text) {
     std::size_t at = 1;
-    if (is(1, "local") || is(1, "transaction") || is(1, "constraints")) return;
+    if (is(1, "transaction") || is(1, "constraints")) return;
+    if (is(1, "local")) {
+      if (text.size() > 4096) return pin("SET that cannot be repeated");
+      return effect(Effect::Kind::local_setting, named(2), std::string(text));
+    }
     std::string what;
     if (is(1, "session") && is(2, "characteristics")) {
       what = lowered(text);  // each form sets something else, so each is its own name
@@ -346,7 +364,8 @@ class Inspector {
     } else {
       if (is(1, "session")) at = 2;
       what = named(at);
-      if (at + 1 < count_ && what != "role" && is_default(at)) return effect(Effect::Kind::reset, what);
+      if (at + 1 < count_ && what != "role" && is_default(at))
+        return effect(Effect::Kind::reset, what, std::string(text));
     }
     if (what.empty() || text.size() > 4096) return pin("SET that cannot be repeated");
     effect(Effect::Kind::setting, std::move(what), std::string(text));
@@ -370,10 +389,10 @@ class Inspector {
     return out;
   }
 
-  void reset() {
-    if (is(1, "all")) return effect(Effect::Kind::reset_all);
-    if (is(1, "session") && is(2, "authorization")) return effect(Effect::Kind::reset, "session authorization");
-    effect(Effect::Kind::reset, named(1));
+  void reset(std::string_view text) {
+    if (is(1, "all")) return effect(Effect::Kind::reset_all, {}, std::string(text));
+    const bool authorization = is(1, "session") && is(2, "authorization");
+    effect(Effect::Kind::reset, authorization ? "session authorization" : named(1), std::string(text));
   }
 
   // SELECT [pg_catalog.]set_config('name', 'value', false) says itself again; with `true` it ends with the transaction.
@@ -383,11 +402,15 @@ class Inspector {
     const bool shape = is(0, "select") && count_ == at + 8 && is(at, "set_config") &&
                        head_[at + 2].kind == TokenKind::string && head_[at + 3].text == "," &&
                        head_[at + 4].kind == TokenKind::string && head_[at + 5].text == ",";
-    if (shape && is(at + 6, "true")) return;
-    if (!shape || !is(at + 6, "false") || text.size() > 4096 || head_[at + 2].text[0] != '\'')
+    const bool local = !lasting_config_ && open_.empty();
+    if (!shape || !(local || is(at + 6, "false")) || text.size() > 4096 || head_[at + 2].text[0] != '\'') {
+      // It ends with its transaction, whatever it is.
+      if (local) return effect(Effect::Kind::local_setting);
       return pin("set_config() that cannot be repeated");
+    }
     const auto quoted = head_[at + 2].text;
-    effect(Effect::Kind::setting, lowered(quoted.substr(1, quoted.size() - 2)), std::string(text));
+    effect(local ? Effect::Kind::local_setting : Effect::Kind::setting, lowered(quoted.substr(1, quoted.size() - 2)),
+           std::string(text));
   }
 
   std::string_view text_;
@@ -397,8 +420,9 @@ class Inspector {
   std::array<Token, head_max> head_{};
   std::size_t count_ = 0;
   Token last_, before_;
+  std::vector<char> open_;  // parentheses; set for those of a call of set_config()
   bool with_hold_ = false, into_ = false, temporary_ = false, locks_ = false, on_commit_drop_ = false,
-       set_config_ = false, administers_ = false, plain_ = false;
+       set_config_ = false, lasting_config_ = false, administers_ = false, plain_ = false;
 };
 
 }  // namespace

@@ -14,20 +14,22 @@ namespace foreshadow::kinds::pg_gateway {
 
 struct Effect {
   enum class Kind {
-    setting,    // `text` sets `name`; said again on another server it sets it there
-    reset,      // `name` is back to its start value
-    reset_all,  // every setting but role and session authorization
-    prepare,    // statement `name` exists
+    setting,        // `text` sets `name`; said again on another server it sets it there
+    local_setting,  // the same until the transaction ends; `text` is empty where it cannot be said again
+    reset,          // `name` is back to its start value; `text` says so
+    reset_all,      // every setting but role and session authorization
+    prepare,        // statement `name` exists; `text` makes it
+    execute,        // statement `name` is run
     deallocate,
     deallocate_all,
-    listen,
+    listen,  // `text` says so again
     unlisten,
     unlisten_all,
     temporary,    // a temporary object exists
     hold_cursor,  // cursor `name` outlives its transaction
     close_cursor,
     close_all,
-    advisory_lock,  // held by the session
+    advisory_lock,  // may be held by the session
     advisory_unlock_all,
     discard_temporary,
     discard_all,
@@ -36,6 +38,11 @@ struct Effect {
   Kind kind = Kind::pin;
   std::string name;
   std::string text;
+  // It is done when its statement is, whatever becomes of the transaction.
+  bool at_once() const {
+    return kind == Kind::prepare || kind == Kind::execute || kind == Kind::deallocate || kind == Kind::deallocate_all ||
+           kind == Kind::advisory_lock || kind == Kind::advisory_unlock_all || kind == Kind::discard_all;
+  }
   friend bool operator==(const Effect&, const Effect&) = default;
 };
 

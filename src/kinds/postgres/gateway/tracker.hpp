@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kinds/postgres/gateway/script.hpp"
 #include "kinds/postgres/gateway/sql.hpp"
 #include "kinds/postgres/gateway/wire.hpp"
 
@@ -41,13 +43,14 @@ class Tracker {
 
   // Why this session cannot move; empty: it can.
   std::string_view pinned() const;
-  // Statements that bring a fresh server session to where this one is, in order; `settings_version` moves when they do.
-  struct Setting {
-    std::string name;
-    std::string text;
-  };
-  const std::vector<Setting>& settings() const { return settings_; }
-  std::uint64_t settings_version() const { return settings_version_; }
+  // What it has that only an orderly handover takes along, and that ends with its server otherwise; empty: nothing.
+  std::string_view anchored() const;
+  // Brings another server session to where this one is: settings and named statements.
+  const Script& script() const { return script_; }
+  // LISTEN statements, as the client said them, by channel.
+  const std::map<std::string, std::string>& listening() const { return listening_; }
+  // The server says that the session holds no advisory lock. Requires: idle().
+  void no_locks() { advisory_ = false; }
   // The whole Parse message behind the unnamed prepared statement, if there is one; a client may bind it again later.
   const std::string& unnamed_parse() const { return unnamed_parse_; }
   // What the text of the last Query or Parse does.
@@ -68,7 +71,7 @@ class Tracker {
     bool may_commit = false;
     bool rolls_back = false;
     std::string name;                             // parse, close: the statement's
-    std::string raw;                              // parse of the unnamed statement: the whole message
+    std::string raw;                              // parse: of the unnamed statement the whole message, else its body
     std::shared_ptr<const Inspection> inspected;  // shared with the Parse it belongs to
   };
 
@@ -78,7 +81,17 @@ class Tracker {
   void on_copy_in();
   void resolve_segment();
   void apply(const Effect& effect, bool committed, bool doubtful);
-  void drop_setting(const std::string& name);
+  // Of an effect that no rollback undoes: its statement was done, or it cannot be told.
+  void apply_at_once(const Effect& effect, bool certain);
+  void take_effects(const Inspection& inspected, bool failed);
+  void doubt_bound();
+  void parsed(Request& parse);
+  // Settings of the open transaction, said again around what is prepared in it; nothing where they are not known.
+  std::optional<std::string> around() const;
+  void pin(std::string_view reason) {
+    if (pin_.empty()) pin_ = reason;
+  }
+  std::shared_ptr<const Inspection> named(std::string_view name) const;
   bool front_is(Kind kind) const { return !queue_.empty() && queue_.front().kind == kind; }
   void pop_expected(Kind kind);
   std::shared_ptr<const Inspection> look(std::string_view text);
@@ -98,19 +111,25 @@ class Tracker {
   std::string unnamed_parse_;
   bool unnamed_too_large_ = false;
 
+  // What the statements that a Bind may name do.
+  std::map<std::string, std::shared_ptr<const Inspection>, std::less<>> named_;
+  std::size_t parses_queued_ = 0;  // of named statements
+
   // Since the last ReadyForQuery outside a transaction.
   std::vector<Effect> pending_;
+  // Effects at once of what is bound and not yet executed.
+  std::vector<Effect> bound_;
+  std::size_t tags_ = 0;  // CommandComplete since the last ReadyForQuery
+  bool query_failed_ = false;
   bool error_seen_ = false;
   bool commit_seen_ = false;
   bool rollback_seen_ = false;
   bool savepoint_rollback_ = false;
 
   bool backslashes_ = false;
-  std::vector<Setting> settings_;
-  std::size_t settings_bytes_ = 0;
-  std::uint64_t settings_version_ = 0;
-  std::set<std::string> prepared_;
-  std::set<std::string> listening_;
+  Script script_;
+  std::set<std::string, std::less<>> doubtful_;  // statements that may or may not exist, or under unknown settings
+  std::map<std::string, std::string> listening_;
   std::set<std::string> cursors_;
   bool temporary_ = false;
   bool advisory_ = false;

@@ -123,8 +123,14 @@ class Edge {
     });
     return done.get_future().get();
   }
+  // Returns when everything the sealed side has said has been heard.
   Result<void> seal(std::uint64_t next_epoch) {
-    return on_loop([&] { return gate_->seal(1, next_epoch); });
+    const auto sealed = on_loop([&] { return gate_->seal(1, next_epoch); });
+    if (!sealed) return sealed;
+    std::promise<void> heard;
+    boost::asio::post(context_, [&] { gate_->hear_out([&] { heard.set_value(); }); });
+    heard.get_future().wait();
+    return sealed;
   }
   void release(std::uint64_t next_epoch) {
     on_loop([&] { return gate_->release(1, next_epoch), 0; });

@@ -90,7 +90,7 @@ TEST_F(PgSession, transactions_survive_an_error_inside_them) {
 TEST_F(PgSession, prepared_statements_pipelines_and_cursors) {
   Client c(edge_->port());
   EXPECT_TRUE(c.take(PQprepare(c.raw(), "ins", "INSERT INTO t VALUES ($1, 'p')", 1, nullptr)).ok);
-  EXPECT_EQ(edge_->why_unmovable(), "named prepared statement");
+  EXPECT_EQ(edge_->unmovable(), 0);
   ASSERT_EQ(PQenterPipelineMode(c.raw()), 1);
   constexpr int many = 3000;
   for (int i = 0; i < many; ++i) {
@@ -277,7 +277,7 @@ TEST_F(PgSession, a_cancel_reaches_its_statement_and_no_other) {
 TEST_F(PgSession, notifications_arrive_while_idle) {
   Client c(edge_->port());
   EXPECT_TRUE(c.query("LISTEN news").ok);
-  EXPECT_EQ(edge_->why_unmovable(), "LISTEN");
+  EXPECT_EQ(edge_->unmovable(), 0);
   server_->exec("NOTIFY news, 'hello'");
   ASSERT_TRUE(eventually([&] {
     PQconsumeInput(c.raw());
@@ -302,11 +302,13 @@ TEST_F(PgSession, what_pins_a_session_is_named) {
   EXPECT_EQ(pinned_by("BEGIN; CREATE TEMP TABLE y(a int) ON COMMIT DROP; COMMIT"), "");
   EXPECT_EQ(pinned_by("BEGIN; DECLARE h CURSOR WITH HOLD FOR SELECT 1; COMMIT"), "cursor WITH HOLD");
   EXPECT_EQ(pinned_by("CLOSE h"), "");
-  EXPECT_EQ(pinned_by("SELECT pg_advisory_lock(7)"), "session advisory lock");
-  EXPECT_EQ(pinned_by("SELECT pg_advisory_unlock_all()"), "");
-  EXPECT_EQ(pinned_by("BEGIN; SELECT pg_advisory_xact_lock(7); COMMIT"), "");
-  EXPECT_EQ(pinned_by("PREPARE q AS SELECT 1"), "named prepared statement");
-  EXPECT_EQ(pinned_by("DEALLOCATE q"), "");
+  for (const char* goes_along : {"SELECT pg_advisory_lock(7)", "BEGIN; SELECT pg_advisory_xact_lock(7); COMMIT",
+                                 "PREPARE q AS SELECT 1", "LISTEN news", "SET search_path = pg_catalog"})
+    EXPECT_EQ(pinned_by(goes_along), "") << goes_along;
+  EXPECT_EQ(pinned_by("SELECT set_config('work_mem', '4' || 'MB', false)"), "set_config() that cannot be repeated");
+  EXPECT_EQ(pinned_by("DISCARD ALL"), "");
+  EXPECT_EQ(pinned_by("DO $$ BEGIN EXECUTE 'LISTEN x'; END $$"), "DO block that may change the session");
+  EXPECT_EQ(pinned_by("DISCARD ALL"), "");
   EXPECT_EQ(pinned_by("LOAD 'plpgsql'"), "LOAD");
   EXPECT_EQ(pinned_by("DISCARD ALL"), "");
 }
@@ -392,8 +394,9 @@ TEST_F(PgSession, a_client_that_vanishes_leaves_nothing) {
   ASSERT_EQ(PQsendQuery(c.raw(), "INSERT INTO t SELECT 5 FROM pg_sleep(0.3)"), 1);
   // In flight begins before the server has it: a client that vanishes in between has asked for nothing.
   ASSERT_TRUE(eventually([&] {
-    return server_->exec("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO t SELECT 5%' AND state = "
-                         "'active'") == "1";
+    return server_->exec(
+               "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO t SELECT 5%' AND state = "
+               "'active'") == "1";
   }));
   EXPECT_EQ(edge_->report().in_flight, 1);
   shutdown(PQsocket(c.raw()), SHUT_RDWR);

@@ -29,22 +29,37 @@ TEST(Sql, settings_are_known_by_name_and_kept_as_text) {
   EXPECT_EQ(only("SET ROLE admin").name, "role");
   EXPECT_EQ(only("SET SESSION AUTHORIZATION joe").name, "session authorization");
   EXPECT_EQ(only("SET search_path TO DEFAULT").kind, Kind::reset);
-  EXPECT_EQ(only("RESET work_mem"), (Effect{Kind::reset, "work_mem", ""}));
+  EXPECT_EQ(only("RESET work_mem"), (Effect{Kind::reset, "work_mem", "RESET work_mem"}));
   EXPECT_EQ(only("RESET ALL").kind, Kind::reset_all);
   EXPECT_EQ(only("SELECT pg_catalog.set_config('search_path', '', false)").name, "search_path");
   EXPECT_EQ(only("SELECT set_config('a', current_user, false)").kind, Kind::pin);
   EXPECT_EQ(only("SELECT 1, set_config('a', 'b', false)").kind, Kind::pin);
-  EXPECT_EQ(kinds("SELECT set_config('a', 'b', true)"), nothing);
-  for (const char* local : {"SET LOCAL work_mem = 1", "SET TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED"})
+  for (const char* local : {"SET TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED"})
     EXPECT_EQ(kinds(local), nothing) << local;
 }
 
+TEST(Sql, settings_of_a_transaction_end_with_it) {
+  EXPECT_EQ(only("SET LOCAL work_mem = 1"), (Effect{Kind::local_setting, "work_mem", "SET LOCAL work_mem = 1"}));
+  EXPECT_EQ(only("SELECT set_config('a', 'b', true)"),
+            (Effect{Kind::local_setting, "a", "SELECT set_config('a', 'b', true)"}));
+  for (const char* unknown :
+       {"SELECT set_config('a', $1, true), set_config('b', lower('x'), true)", "SELECT set_config($1, $2, true)"})
+    EXPECT_EQ(only(unknown), (Effect{Kind::local_setting, "", ""})) << unknown;
+  for (const char* lasting : {"SELECT set_config('a', $1, true), set_config('b', $2, false)",
+                              "SELECT set_config('a', $1, not true)", "SELECT set_config('a', f('x', true), $1)",
+                              "SELECT f(set_config('a', $1, $2), true)", "SELECT set_config('a', $1, true"})
+    EXPECT_EQ(only(lasting).kind, Kind::pin) << lasting;
+}
+
 TEST(Sql, state_that_stays_behind) {
-  EXPECT_EQ(only("PREPARE a(int) AS SELECT $1"), (Effect{Kind::prepare, "a", ""}));
+  EXPECT_EQ(only("PREPARE a(int) AS SELECT $1"), (Effect{Kind::prepare, "a", "PREPARE a(int) AS SELECT $1"}));
   EXPECT_EQ(only("PREPARE \"A\" AS SELECT 1").name, "A");
   EXPECT_EQ(only("DEALLOCATE PREPARE a").name, "a");
   EXPECT_EQ(only("DEALLOCATE ALL").kind, Kind::deallocate_all);
-  EXPECT_EQ(only("LISTEN news").name, "news");
+  EXPECT_EQ(only("EXECUTE a(1)"), (Effect{Kind::execute, "a", ""}));
+  EXPECT_EQ(only("LISTEN News"), (Effect{Kind::listen, "news", "LISTEN News"}));
+  EXPECT_EQ(only("LISTEN U&\"\\0441\"").kind, Kind::pin);
+  EXPECT_EQ(only("PREPARE U&\"\\0441\" AS SELECT 1").kind, Kind::pin);
   EXPECT_EQ(only("UNLISTEN *").kind, Kind::unlisten_all);
   EXPECT_EQ(only("UNLISTEN news").kind, Kind::unlisten);
   EXPECT_EQ(only("DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 1"), (Effect{Kind::hold_cursor, "c", ""}));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "kinds/postgres/gateway/message.hpp"
 
 namespace foreshadow::kinds::pg_gateway {
@@ -40,6 +42,11 @@ struct Talk {
   void parse(std::string_view name, std::string_view sql) { ask('P', z(name) + z(sql) + std::string(2, '\0')); }
   void bind(std::string_view name) { ask('B', std::string(1, '\0') + z(name) + std::string(6, '\0')); }
   void execute() { ask('E', std::string(5, '\0')); }
+  void prepare(std::string_view name, std::string_view sql, char status = 'I') {
+    parse(name, sql);
+    ask('S');
+    say('1').ready(status);
+  }
   void run_extended(std::string_view sql, std::string_view with_tag, char status = 'I') {
     parse("", sql);
     bind("");
@@ -199,33 +206,46 @@ TEST(Tracker, copy_out) {
   EXPECT_TRUE(c.t.idle());
 }
 
+// What the script would say on a fresh server, without the messages' own bytes.
+std::string said(const Tracker& t) {
+  std::string out;
+  for (const auto& item : t.script().items()) {
+    if (item.kind == Script::Item::Kind::close) continue;
+    if (!out.empty()) out += " | ";
+    if (!item.around.empty()) out += "(" + item.around.substr(0, item.around.find('\n')) + ") ";
+    std::string body =
+        item.body.substr(0, item.kind == Script::Item::Kind::parse ? item.body.size() - 3 : item.body.size());
+    std::replace(body.begin(), body.end(), '\0', ' ');
+    out += body;
+  }
+  return out;
+}
+
 TEST(Tracker, settings_follow_their_transaction) {
   Talk c;
   c.run("SET a = 1", "SET");
   c.run("SET b = 1", "SET");
   c.run("SET a = 2", "SET");
-  ASSERT_EQ(c.t.settings().size(), 2U);
-  EXPECT_EQ(c.t.settings().back().text, "SET a = 2") << "in the order last made";
-  const auto version = c.t.settings_version();
+  EXPECT_EQ(said(c.t), "SET b = 1 | SET a = 2") << "in the order last made";
+  const auto version = c.t.script().version();
   c.run("SELECT 1", "SELECT 1");
-  EXPECT_EQ(c.t.settings_version(), version);
+  EXPECT_EQ(c.t.script().version(), version);
   c.run("BEGIN", "BEGIN", 'T');
   c.run("SET c = 1", "SET", 'T');
   c.run("ROLLBACK", "ROLLBACK");
-  EXPECT_EQ(c.t.settings().size(), 2U);
+  EXPECT_EQ(c.t.script().version(), version);
   c.run("BEGIN", "BEGIN", 'T');
   c.run_extended("SET c = 1", "SET", 'T');
   c.run("COMMIT", "COMMIT");
-  EXPECT_EQ(c.t.settings().size(), 3U);
+  EXPECT_EQ(said(c.t), "SET b = 1 | SET a = 2 | SET c = 1");
   c.send_query("SET d = nonsense");
   c.fail().ready('I');
-  EXPECT_EQ(c.t.settings().size(), 3U);
+  EXPECT_EQ(said(c.t), "SET b = 1 | SET a = 2 | SET c = 1");
   c.run("RESET a", "RESET");
-  EXPECT_EQ(c.t.settings().size(), 2U);
+  EXPECT_EQ(said(c.t), "SET b = 1 | SET c = 1 | RESET a");
   c.run("SET ROLE x", "SET");
   c.run("RESET ALL", "RESET");
-  ASSERT_EQ(c.t.settings().size(), 1U);
-  EXPECT_EQ(c.t.settings()[0].name, "role");
+  EXPECT_EQ(said(c.t), "SET ROLE x | RESET ALL");
   EXPECT_EQ(c.t.pinned(), "");
 }
 
@@ -236,7 +256,7 @@ TEST(Tracker, a_failed_transaction_that_commits_rolls_back) {
   c.send_query("SELECT 1/0");
   c.fail().ready('E');
   c.run("COMMIT", "ROLLBACK");
-  EXPECT_TRUE(c.t.settings().empty());
+  EXPECT_EQ(said(c.t), "");
   EXPECT_EQ(c.t.pinned(), "");
 }
 
@@ -254,37 +274,134 @@ TEST(Tracker, a_setting_around_a_savepoint_is_in_doubt) {
 
 TEST(Tracker, prepared_statements_by_protocol_and_by_sql) {
   Talk c;
-  c.parse("s", "SELECT 1");
-  c.ask('S');
-  c.say('1').ready('I');
-  EXPECT_EQ(c.t.pinned(), "named prepared statement");
+  c.prepare("s", "SELECT 1");
+  EXPECT_EQ(said(c.t), "s SELECT 1");
+  EXPECT_EQ(c.t.pinned(), "");
   c.ask('C', std::string("Ss\0", 3));
   c.ask('S');
   c.say('3').ready('I');
-  EXPECT_EQ(c.t.pinned(), "");
+  EXPECT_EQ(said(c.t), "");
   c.parse("bad", "nonsense");
   c.ask('S');
   c.fail().ready('I');
-  EXPECT_EQ(c.t.pinned(), "") << "it was never made";
+  EXPECT_EQ(said(c.t), "") << "it was never made";
   // Not undone by a rollback.
   c.run("BEGIN", "BEGIN", 'T');
   c.run("PREPARE q AS SELECT 1", "PREPARE", 'T');
   c.run("ROLLBACK", "ROLLBACK");
-  EXPECT_EQ(c.t.pinned(), "named prepared statement");
+  EXPECT_EQ(said(c.t), "PREPARE q AS SELECT 1");
+  c.send_query("PREPARE r AS nonsense");
+  c.fail().ready('I');
+  EXPECT_EQ(said(c.t), "PREPARE q AS SELECT 1");
+  EXPECT_EQ(c.t.pinned(), "");
+  c.run_extended("DEALLOCATE q", "DEALLOCATE");
+  EXPECT_EQ(said(c.t), "");
+}
+
+TEST(Tracker, a_statement_that_may_or_may_not_exist_pins_until_it_is_certain) {
+  constexpr auto uncertain = "prepared statement that cannot be repeated for certain";
+  Talk c;
+  c.run("PREPARE q AS SELECT 1", "PREPARE");
   c.send_query("DEALLOCATE q; SELECT 1/0");
   c.tag("DEALLOCATE").fail().ready('I');
-  EXPECT_EQ(c.t.pinned(), "named prepared statement") << "when in doubt it is still there";
+  EXPECT_EQ(c.t.pinned(), uncertain);
   c.run("DEALLOCATE ALL", "DEALLOCATE ALL");
+  EXPECT_EQ(c.t.pinned(), "");
+  c.send_query("SELECT 1/0; PREPARE q AS SELECT 1");
+  c.fail().ready('I');
+  EXPECT_EQ(c.t.pinned(), "") << "the first of them failed";
+  c.send_query("SELECT 1; PREPARE q AS SELECT 1; SELECT 1/0");
+  c.tag("SELECT 1").tag("PREPARE").fail().ready('I');
+  EXPECT_EQ(c.t.pinned(), uncertain);
+  c.ask('C', std::string("Sq\0", 3));
+  c.ask('S');
+  c.say('3').ready('I');
   EXPECT_EQ(c.t.pinned(), "");
 }
 
-TEST(Tracker, what_a_named_statement_does_cannot_be_followed) {
+TEST(Tracker, a_statement_is_repeated_under_the_settings_of_its_transaction) {
   Talk c;
-  c.parse("l", "LISTEN x");
+  c.run("SET search_path = one", "SET");
+  c.run("BEGIN", "BEGIN", 'T');
+  c.run("SET LOCAL search_path = two", "SET", 'T');
+  c.run("SET LOCAL statement_timeout = 1", "SET", 'T');
+  c.run("SELECT set_config('app.tenant', '7', true)", "SELECT 1", 'T');
+  c.prepare("s", "SELECT 1", 'T');
+  c.run("SET search_path = three", "SET", 'T');
+  c.run("PREPARE q AS SELECT 1", "PREPARE", 'T');
+  c.run("COMMIT", "COMMIT");
+  EXPECT_EQ(said(c.t),
+            "SET search_path = one | (SET LOCAL search_path = two) s SELECT 1 | "
+            "(SET LOCAL search_path = two) PREPARE q AS SELECT 1 | SET search_path = three");
+  EXPECT_EQ(c.t.pinned(), "");
+  // Which of them hold cannot be told behind a savepoint; without any there is nothing to tell.
+  c.run("BEGIN", "BEGIN", 'T');
+  c.run("SAVEPOINT a", "SAVEPOINT", 'T');
+  c.run("ROLLBACK TO a", "ROLLBACK", 'T');
+  c.prepare("t", "SELECT 1", 'T');
+  EXPECT_EQ(c.t.pinned(), "");
+  c.run("SELECT set_config('search_path', current_user, true)", "SELECT 1", 'T');
+  c.prepare("u", "SELECT 1", 'T');
+  c.run("COMMIT", "COMMIT");
+  EXPECT_EQ(c.t.pinned(), "prepared statement that cannot be repeated for certain");
+}
+
+TEST(Tracker, what_a_named_statement_does_is_done_whenever_it_is_run) {
+  Talk c;
+  const auto run = [&](const char* name, const char* tag) {
+    c.bind(name);
+    c.execute();
+    c.ask('S');
+    c.say('2').tag(tag).ready('I');
+  };
+  c.prepare("l", "LISTEN x");
+  c.prepare("s", "SET a = 1");
+  c.prepare("d", "DEALLOCATE s");
+  EXPECT_EQ(c.t.anchored(), "");
+  run("l", "LISTEN");
+  EXPECT_EQ(c.t.anchored(), "LISTEN");
+  c.run("UNLISTEN x", "UNLISTEN");
+  EXPECT_EQ(c.t.anchored(), "");
+  run("l", "LISTEN");
+  EXPECT_EQ(c.t.anchored(), "LISTEN");
+  run("s", "SET");
+  run("d", "DEALLOCATE");
+  EXPECT_EQ(said(c.t).find("s SET"), std::string::npos);
+  EXPECT_NE(said(c.t).find("| SET a = 1"), std::string::npos);
+  EXPECT_EQ(c.t.pinned(), "");
+  c.run("EXECUTE l", "LISTEN");
+  EXPECT_EQ(c.t.pinned(), "EXECUTE of a statement that changes the session");
+  // Pipelined behind its own Parse, and behind a second one that fails.
+  Talk d;
+  d.parse("l", "LISTEN x");
+  d.bind("l");
+  d.execute();
+  d.ask('S');
+  d.say('1').say('2').tag("LISTEN").ready('I');
+  EXPECT_EQ(d.t.anchored(), "LISTEN");
+  d.parse("l", "SELECT 1");
+  d.ask('S');
+  d.bind("l");
+  d.execute();
+  d.ask('S');
+  d.fail().ready('I').say('2').tag("LISTEN").ready('I');
+  EXPECT_EQ(d.t.pinned(), "prepared statement used before the server confirmed it");
+}
+
+TEST(Tracker, discard_all_leaves_nothing_but_what_came_after_it) {
+  Talk c;
+  c.run("SET a = 1", "SET");
+  c.run("LISTEN x", "LISTEN");
+  c.prepare("s", "SELECT 1");
+  // The server commits it by itself, although the pipeline goes on.
+  c.parse("", "DISCARD ALL");
+  c.bind("");
+  c.execute();
+  c.parse("t", "SELECT 2");
   c.ask('S');
-  c.say('1').ready('I');
-  c.run("DEALLOCATE ALL", "DEALLOCATE ALL");
-  EXPECT_EQ(c.t.pinned(), "prepared statement that changes the session");
+  c.say('1').say('2').tag("DISCARD ALL").say('1').ready('I');
+  EXPECT_EQ(said(c.t), "t SELECT 2");
+  EXPECT_EQ(c.t.anchored(), "");
 }
 
 TEST(Tracker, the_unnamed_statement_is_remembered_until_it_ends) {
@@ -309,7 +426,7 @@ TEST(Tracker, the_unnamed_statement_is_remembered_until_it_ends) {
   c.execute();
   c.ask('S');
   c.say('2').tag("LISTEN").ready('I');
-  EXPECT_EQ(c.t.pinned(), "LISTEN");
+  EXPECT_EQ(c.t.anchored(), "LISTEN");
 }
 
 TEST(Tracker, listen_and_temporary_tables_follow_their_transaction_locks_do_not) {
@@ -319,10 +436,16 @@ TEST(Tracker, listen_and_temporary_tables_follow_their_transaction_locks_do_not)
   c.run("CREATE TEMP TABLE y(a int)", "CREATE TABLE", 'T');
   c.run("ROLLBACK", "ROLLBACK");
   EXPECT_EQ(c.t.pinned(), "");
+  EXPECT_EQ(c.t.anchored(), "");
   c.run("BEGIN", "BEGIN", 'T');
   c.run("SELECT pg_advisory_lock(1)", "SELECT 1", 'T');
   c.run("ROLLBACK", "ROLLBACK");
-  EXPECT_EQ(c.t.pinned(), "session advisory lock");
+  EXPECT_EQ(c.t.anchored(), "session advisory lock");
+  c.run("SELECT pg_advisory_unlock_all()", "SELECT 1");
+  EXPECT_EQ(c.t.anchored(), "");
+  c.send_query("SELECT pg_advisory_lock(1), 1/0");
+  c.fail().ready('I');
+  EXPECT_EQ(c.t.anchored(), "session advisory lock") << "the failure does not give it back";
 }
 
 TEST(Tracker, statements_too_large_to_read_pin) {
@@ -368,7 +491,7 @@ TEST(Tracker, what_a_lost_server_may_have_done) {
   c.tag("COMMIT").ready('I');
   c.run("BEGIN", "BEGIN", 'T');
   c.bind("named");
-  EXPECT_EQ(c.t.loss(), Loss::unknown) << "it could be a COMMIT";
+  EXPECT_EQ(c.t.loss(), Loss::unknown) << "nobody saw what it does";
 }
 
 TEST(Tracker, malformed_messages_are_refused) {
