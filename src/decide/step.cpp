@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/units.hpp"
+#include "decide/commands.hpp"
+#include "decide/evidence.hpp"
 #include "decide/guardrails.hpp"
 #include "decide/lifecycle.hpp"
 #include "decide/ramp.hpp"
