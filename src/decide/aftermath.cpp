@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "decide/canary.hpp"
+#include "decide/failover.hpp"
 #include "decide/lifecycle.hpp"
 #include "decide/phases.hpp"
 #include "decide/routes.hpp"
@@ -17,6 +18,12 @@ void end_watch(Context& c, const std::string& why, bool watched_out = false) {
   c.l.unlabelled->watched_out = watched_out;
   c.enter(Phase::retiring);
   steer_if_changed(c, "the watch has ended: " + why);
+}
+
+// It has failed already, and its label was given when it did: there is nothing to watch for.
+void end_failover(Context& c) {
+  c.l.failover.under_way = false;
+  c.enter(Phase::retiring);
 }
 
 // The old primary, under copies of the work that the new one does, is proven to break an objective that the new one
@@ -80,7 +87,8 @@ void advance_retiring(Context& c) {
     l.standby = l.old_primary;
     return settle(c);
   }
-  c.start(Retire{*l.old_primary, l.current, key_of(l, l.old_primary->id), true}, alive ? "the policy rebuilds the old primary" : "the old primary has failed: rebuild it");
+  c.start(Retire{*l.old_primary, l.current, key_of(l, l.old_primary->id), true},
+          alive ? "the policy rebuilds the old primary" : "the old primary has failed: rebuild it");
 }
 
 void advance_withdrawing(Context& c) {
@@ -100,10 +108,12 @@ void on_rejoin(Context& c, const EffectDone& done) {
   if (!done.error) {
     l.attempts = 0;
     c.enter(HandoverStep::none);
+    if (l.failover.under_way) end_failover(c);
     return;
   }
   if (++l.attempts < rejoin_attempts_max && !l.aborting) return c.retry_after(Millis{1000});
   c.page(fmt::format("{}: the old primary {} cannot follow: {}", l.resource.id, l.old_primary->id, done.error->what));
+  if (l.failover.under_way) return end_failover(c);
   c.enter(HandoverStep::none);
   end_watch(c, "the old primary could not follow, so nothing can be seen of it: " + done.error->what);
 }
@@ -134,10 +144,14 @@ void leave_handover(Context& c) {
 
 void handed_over(Context& c) {
   auto& l = c.l;
+  if (l.failover.under_way) return failed_over(c);
   l.handover_ended = c.now;
   l.handover_wanted = false;
   l.approved = Question::none;
   l.current_dead = false;
+  l.failover.dead_since.reset();
+  l.failover.dead_seen_at.reset();
+  l.failover.ended_why.clear();
   l.blocked_why.clear();
   c.enter(Phase::watching);
   // What is counted from here on is the old side's, under the same work.

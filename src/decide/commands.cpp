@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "decide/aftermath.hpp"
+#include "decide/failover.hpp"
 #include "decide/handover.hpp"
 #include "decide/routes.hpp"
 
@@ -18,14 +21,32 @@ void give_up(Context& c) {
   if (l.phase != Phase::watching) c.cancel_pending();
 }
 
+// Only where it is this side that a person wants to leave: after a handover that is under way it would be another.
+void want_failover(Context& c, const Command& command) {
+  auto& l = c.l;
+  if (!l.resource.traits.fences) return;
+  const bool under_way = l.failover.under_way && l.phase == Phase::handing_over && !past_no_return(l);
+  if (!under_way && (l.phase == Phase::handing_over || !successor(l)))
+    return c.page(
+        fmt::format("{}: no failover: {}", l.resource.id,
+                    l.phase == Phase::handing_over ? "a handover is under way" : "there is no shadow to go to"));
+  l.failover.wanted = true;
+  l.failover.loss_accepted_bytes = std::max(l.failover.loss_accepted_bytes, command.loss_max_bytes);
+  l.failover.ended_why.clear();
+}
+
 }  // namespace
 
 void on_command(Context& c, const Command& command) {
   auto& l = c.l;
   const auto by = command.actor.empty() ? std::string("somebody") : command.actor;
   switch (command.verb) {
-    case Verb::pause: l.paused = true; return;
-    case Verb::resume: l.paused = false; return;
+    case Verb::pause:
+      l.paused = true;
+      return;
+    case Verb::resume:
+      l.paused = false;
+      return;
     case Verb::bypass:
       if (past_no_return(l)) return c.page(fmt::format("{}: bypass came past the point of no return", l.resource.id));
       l.bypassed = true;
@@ -63,7 +84,8 @@ void on_command(Context& c, const Command& command) {
         begin_handover(c, "rollback asked for by " + by);
       }
       return;
-    case Verb::failover: return;
+    case Verb::failover:
+      return want_failover(c, command);
     case Verb::abort:
       if (past_no_return(l)) {
         // A promotion that turns out not to have begun can still be given up.

@@ -84,6 +84,30 @@ void on_evidence(Context& c, const Evidence& evidence) {
   }
 }
 
+void on_instance_seen(Context& c, const InstanceSeen& seen) {
+  auto& l = c.l;
+  if (seen.instance != l.current.id) return;
+  const bool fences = l.resource.traits.fences;
+  if (!seen.alive) {
+    if (fences)
+      c.page(fmt::format("{}: {} may be dead: {}. No failover begins while its fence could not be proven",
+                         l.resource.id, l.current.id, seen.detail));
+    return;
+  }
+  l.current_dead = !*seen.alive;
+  if (!fences) return;
+  if (*seen.alive) {
+    l.failover.dead_since.reset();
+    l.failover.dead_seen_at.reset();
+    l.failover.dead_of.clear();
+    l.failover.ended_why.clear();
+  } else {
+    if (!l.failover.dead_since) l.failover.dead_since = c.now;
+    l.failover.dead_seen_at = c.now;
+    l.failover.dead_of = seen.detail;
+  }
+}
+
 void on_counterfactual(Context& c, const CounterfactualSeen& seen) {
   auto& l = c.l;
   if (l.phase != Phase::watching || l.step == HandoverStep::rejoining) return;

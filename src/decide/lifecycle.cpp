@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "decide/aftermath.hpp"
+#include "decide/failover.hpp"
 #include "decide/handover.hpp"
 #include "decide/phases.hpp"
 #include "decide/routes.hpp"
@@ -32,6 +33,11 @@ void on_steer(Context& c, const EffectDone& done) {
   if (l.steers_failed == steers_to_page)
     c.page(fmt::format("{}: a gateway does not take its table: {}", l.resource.id, done.error->what));
   c.retry_after(std::min(steer_pause * (1 << std::min(l.steers_failed - 1, 4)), steer_pause_max));
+}
+
+// The switch is the same for all.
+bool fails_over(const Lifecycle& l) {
+  return l.failover.under_way && l.phase == Phase::handing_over && l.step != HandoverStep::switching;
 }
 
 }  // namespace
@@ -68,7 +74,7 @@ void settle(Context& c) {
   l.lag.reset();
   l.lag_at.reset();
   l.load_ratio = 0;
-  l.aborting = l.handover_wanted = l.rolling_back = l.forward_only = l.unpromotable = false;
+  l.aborting = l.handover_wanted = l.rolling_back = l.forward_only = l.unpromotable = l.failover.under_way = false;
   l.asked = l.approved = Question::none;
   l.calm_since.reset();
   l.cooldown_until = c.now + l.policy.budget.cooldown;
@@ -81,13 +87,20 @@ void advance(Context& c) {
   for (int turn = 0; turn < 12; ++turn) {
     const auto phase = c.l.phase;
     const auto step = c.l.step;
+    if (consider_failover(c)) {
+      if (c.l.phase == phase) return;
+      continue;
+    }
     switch (phase) {
       case Phase::observing: advance_observing(c); break;
       case Phase::provisioning:
       case Phase::replicating: break;
       case Phase::mirroring: advance_mirroring(c); break;
       case Phase::shifting: advance_shifting(c); break;
-      case Phase::handing_over: advance_handover(c); break;
+      case Phase::handing_over:
+        if (fails_over(c.l)) advance_failover(c);
+        else advance_handover(c);
+        break;
       case Phase::watching: advance_watching(c); break;
       case Phase::retiring: advance_retiring(c); break;
       case Phase::withdrawing: advance_withdrawing(c); break;
@@ -100,6 +113,7 @@ void on_effect_done(Context& c, const EffectBody& body, EffectId id, const Effec
   if (std::holds_alternative<Provision>(body)) return on_provision(c, id, done);
   if (std::holds_alternative<Replicate>(body)) return on_replicate(c, done);
   if (std::holds_alternative<Steer>(body)) return on_steer(c, done);
+  if (fails_over(c.l)) return on_failover_done(c, body, done);
   if (std::holds_alternative<Prepare>(body)) return on_prepare(c, done);
   if (std::holds_alternative<Hold>(body)) return on_hold(c, done);
   if (std::holds_alternative<ProveEqual>(body)) return on_prove_equal(c, done);

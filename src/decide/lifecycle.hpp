@@ -1,5 +1,5 @@
 // The life of a resource: which phase's turn it is, and who takes an effect's answer. The phases themselves stand in
-// shadowing, handover and aftermath.
+// shadowing, handover, failover and aftermath.
 #pragma once
 
 #include "decide/context.hpp"

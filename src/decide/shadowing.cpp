@@ -41,8 +41,9 @@ void refuse(Context& c, const Refusal& refusal, Question question, const std::st
 // Calm for long enough.
 bool has_receded(Context& c) {
   auto& l = c.l;
-  const bool calm = !l.handover_wanted && l.outlook && l.outlook->known &&
-                    l.outlook->score_within(l.policy.shadowing.horizon) < l.tuning.shadowing_threshold - l.policy.hysteresis;
+  const bool calm =
+      !l.handover_wanted && l.outlook && l.outlook->known &&
+      l.outlook->score_within(l.policy.shadowing.horizon) < l.tuning.shadowing_threshold - l.policy.hysteresis;
   if (!calm) {
     l.calm_since.reset();
     return false;
@@ -126,7 +127,8 @@ void advance_observing(Context& c) {
     return;
   }
   if (busy(l)) return;
-  if (const auto refusal = may_not_shadow(c.state, l, c.now)) return refuse(c, *refusal, Question::shadow, "start a shadow");
+  if (const auto refusal = may_not_shadow(c.state, l, c.now))
+    return refuse(c, *refusal, Question::shadow, "start a shadow");
   l.blocked_why.clear();
   l.asked = Question::none;
   if (l.approved == Question::shadow) l.approved = Question::none;
@@ -153,7 +155,8 @@ void advance_mirroring(Context& c) {
   if (!steered(l) || (l.retry_at && c.now < *l.retry_at)) return say_why_not(c);
   if (has_receded(c)) return withdraw(c, "calm again: the shadow is given back");
   if (try_handover(c)) return;
-  // Shifting is planned action too: pause and freeze hold it. Below `act` it waits for the same approval as the handover.
+  // Shifting is planned action too: pause and freeze hold it. Below `act` it waits for the same approval as the
+  // handover.
   if (c.state.paused || l.paused || !c.state.frozen_why.empty()) return;
   if (l.policy.autonomy != Autonomy::act && l.approved != Question::handover && !l.handover_wanted) return;
   if (!wants_shadow(l)) return;
@@ -184,7 +187,8 @@ void advance_shifting(Context& c) {
   const auto verdict = judge(evidence, l.policy.canary);
   // A segment with little traffic, or whose few clients all stuck to the old side, would otherwise stop the ramp until
   // it is too late: its mirrored work was found fit, and nothing speaks against it.
-  const bool nothing_against = verdict.fitness == Fitness::inconclusive && progress->weight > 0 && looked_for >= 2 * pause;
+  const bool nothing_against =
+      verdict.fitness == Fitness::inconclusive && progress->weight > 0 && looked_for >= 2 * pause;
   if (too_stale(l, segment, c.now)) return;
   if (!waited || (verdict.fitness != Fitness::fit && !nothing_against)) return;
   progress->weight = step->weight;
@@ -204,7 +208,8 @@ void on_provision(Context& c, EffectId id, const EffectDone& done) {
   l.shadow = done.instance;
   l.ours[l.shadow->id] = provision_key(l.resource.id, id);
   if (l.shadow->id == l.current.id || l.shadow->endpoint == l.current.endpoint) {
-    c.page(fmt::format("{}: the provisioner returned the primary itself ({}) as its shadow", l.resource.id, l.current.id));
+    c.page(
+        fmt::format("{}: the provisioner returned the primary itself ({}) as its shadow", l.resource.id, l.current.id));
     // Not ours to destroy, whatever it says.
     l.ours.erase(l.shadow->id);
     l.shadow.reset();
