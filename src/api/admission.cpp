@@ -55,6 +55,22 @@ Result<std::string> admit_rollback(const std::string& name, const json& r) {
   return std::string();
 }
 
+Result<std::string> admit_failover(const std::string& name, const json& r) {
+  FS_CHECK(not_bypassed(name, r));
+  const auto& failover = r.at("failover");
+  if (!failover.at("possible").get<bool>())
+    return fail(Code::refused, fmt::format("{} keeps no data of its own, so nothing fails over: foreshadow handover {}", name, name));
+  if (failover.at("under_way").get<bool>() && !r.at("past_no_return").get<bool>())
+    return std::string("one is under way; what it may lose is raised");
+  if (r.at("phase") == "handing_over") return fail(Code::refused, name + " is being handed over");
+  if (r.at("paused").get<bool>())
+    return fail(Code::refused, fmt::format("{} is paused; lift that first: foreshadow resume", name));
+  if (failover.at("to").is_null())
+    return fail(Code::refused, fmt::format("{} has no shadow that could serve now (it is {}): start its primary again", name,
+                                           r.at("phase").get<std::string>()));
+  return failover.at("dead_of").is_null() ? std::string("its primary is not known to be dead; it will be fenced") : std::string();
+}
+
 Result<std::string> admit_abort(const std::string& name, const json& r) {
   if (r.at("past_no_return").get<bool>())
     return fail(Code::refused,
@@ -99,7 +115,7 @@ Result<std::string> admit(const json& status, const ResourceId& resource, const 
       if (command.target.empty()) return fail(Code::invalid, "remove_gateway needs the name of a gateway");
       return std::string();
     case Verb::failover:
-      return fail(Code::refused, "failover is not possible yet");
+      return admit_failover(resource, *r);
     case Verb::pause:
     case Verb::resume:
       return std::string();

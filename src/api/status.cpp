@@ -6,6 +6,7 @@
 
 #include "api/expected_drain.hpp"
 #include "base/units.hpp"
+#include "decide/failover.hpp"
 #include "decide/guardrails.hpp"
 #include "decide/step.hpp"
 #include "domain/json.hpp"
@@ -50,6 +51,7 @@ const char* name_of_question(decide::Question question) {
 
 json resource_json(const decide::State& state, const decide::Lifecycle& l, Time now) {
   const auto until = blocked_until(l, now);
+  const auto* successor = decide::successor(l);
   json j = {{"name", l.resource.id},
             {"kind", l.resource.kind},
             {"phase", l.phase},
@@ -75,6 +77,11 @@ json resource_json(const decide::State& state, const decide::Lifecycle& l, Time 
             {"thresholds",
              {{"shadowing", {{"threshold", l.tuning.shadowing_threshold}, {"horizon_ms", l.policy.shadowing.horizon}}},
               {"critical", {{"threshold", l.tuning.critical_threshold}, {"horizon_ms", l.policy.critical.horizon}}}}},
+            {"failover",
+             {{"possible", l.resource.traits.fences},
+              {"to", successor ? json(successor->id) : json(nullptr)},
+              {"dead_of", l.failover.dead_since ? json(l.failover.dead_of) : json(nullptr)},
+              {"under_way", l.failover.under_way}}},
             {"asked", name_of_question(l.asked)},
             {"approved", name_of_question(l.approved)},
             {"handover_wanted", l.handover_wanted},

@@ -126,8 +126,8 @@ class Controller {
       watches_.emplace(r.resource.id,
                        std::make_unique<engine::Watch>(
                            r.resource.id, settings,
-                           engine::Watch::Parts{*kind, r.options, make_steer(config_, r), kind->replicator(r.options), *store_,
-                                                *scheduler_, clock_, [this](Event event) { inbox_.post(std::move(event)); }}));
+                           engine::Watch::Parts{*kind, r.options, make_steer(config_, r), kind->replicator(r.options),
+                                                kind->promoter(r.options), *store_, *scheduler_, clock_, [this](Event event) { inbox_.post(std::move(event)); }}));
     }
     return {};
   }

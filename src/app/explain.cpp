@@ -62,7 +62,7 @@ Result<std::optional<Span>> find_span(journal::Reader& reader, const std::string
 
 std::optional<std::string> question_of(const EffectBody& body) {
   if (std::holds_alternative<Provision>(body)) return "a shadow";
-  if (std::holds_alternative<Hold>(body)) return "the handover";
+  if (const auto* hold = std::get_if<Hold>(&body)) return hold->abandon ? "the failover" : "the handover";
   return std::nullopt;
 }
 

@@ -106,7 +106,12 @@ std::vector<std::string> guardrails_text(const Decision& d) {
                                                              : "no cooldown");
   out.push_back(fmt::format("handover {} by the policy{}", l.policy.handover_enabled ? "allowed" : "switched off",
                             l.policy.approval_required ? ", with approval" : ""));
-  if (l.handover_wanted) out.push_back("asked for by an operator");
+  if (l.failover.under_way) {
+    out.push_back(fmt::format("failover {} by the policy, with at most {} lost", l.policy.failover.enabled ? "allowed" : "switched off",
+                              format_bytes(static_cast<double>(l.policy.failover.loss_max_bytes))));
+    if (!l.failover.dead_of.empty()) out.push_back("dead: " + l.failover.dead_of);
+  }
+  if (l.handover_wanted || l.failover.wanted) out.push_back("asked for by an operator");
   int sessions = 0;
   for (const auto& u : l.unmovable) sessions += u.sessions;
   out.push_back(fmt::format("sessions that cannot move: {}", sessions));

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <memory>
 
 #include "api/command_json.hpp"
@@ -15,6 +16,7 @@
 #include "app/place.hpp"
 #include "app/record.hpp"
 #include "app/terminal.hpp"
+#include "base/units.hpp"
 #include "domain/names.hpp"
 #include "io/rpc.hpp"
 
@@ -47,14 +49,14 @@ Result<void> confirm(const OperatorOptions& options, const char* verb) {
   return {};
 }
 
-int give(const OperatorOptions& options, Verb verb, bool needs_confirmation) {
+int give(const OperatorOptions& options, Verb verb, bool needs_confirmation, std::uint64_t loss_max_bytes = 0) {
   const auto place = find_place(options.place);
   if (!place) return tell(place.error());
   if (needs_confirmation)
     if (const auto sure = confirm(options, to_string(verb)); !sure) return tell(sure.error());
   const auto answer = io::rpc_call(
       place->controller_socket(),
-      {{"verb", "command"}, {"resource", options.resource}, {"command", Command{verb, actor(), options.reason}}},
+      {{"verb", "command"}, {"resource", options.resource}, {"command", Command{verb, actor(), options.reason, "", loss_max_bytes}}},
       kCommandWait);
   if (!answer) return tell(answer.error());
   if (options.output == Output::json) {
@@ -117,6 +119,31 @@ CLI::App* add_verb(CLI::App& app, Job& job, Verb verb, const char* help, bool ne
   return command;
 }
 
+// "any" also accepts a loss that nobody can tell.
+std::uint64_t accepted_loss(const std::string& text) {
+  if (text == "any") return std::numeric_limits<std::uint64_t>::max();
+  const auto bytes = parse_bytes(text);
+  if (!bytes) throw CLI::ValidationError("--accept-data-loss", bytes.error().what + ", or `any`");
+  return *bytes;
+}
+
+void add_failover(CLI::App& app, Job& job) {
+  const auto options = std::make_shared<OperatorOptions>();
+  const auto loss = std::make_shared<std::string>("0");
+  auto* command = app.add_subcommand("failover", "Have its shadow serve in place of a database's primary that has died");
+  add_place(*command, options->place);
+  add_output(*command, options->output);
+  command->add_option("RESOURCE", options->resource, "Of which resource")->required();
+  command->add_option("--accept-data-loss", *loss, "At most so much of the log with commits may be lost; any: whatever it is")
+      ->type_name("BYTES");
+  command->add_option("-r,--reason", options->reason, "Why, for the journal")->type_name("TEXT");
+  command->add_flag("-y,--yes", options->yes, "Do not ask for confirmation");
+  command->callback([options, loss, &job] {
+    const auto bytes = accepted_loss(*loss);
+    job = [options, bytes] { return give(*options, Verb::failover, true, bytes); };
+  });
+}
+
 }  // namespace
 
 void add_operator_commands(CLI::App& app, Job& job) {
@@ -136,6 +163,7 @@ void add_operator_commands(CLI::App& app, Job& job) {
 
   add_verb(app, job, Verb::handover, "Hand a resource over to a shadow, made first where there is none", true, true);
   add_verb(app, job, Verb::rollback, "Go back to the old primary, while it is watched", true, true);
+  add_failover(app, job);
   add_verb(app, job, Verb::pause, "Start nothing more; what is under way goes on", false, false);
   add_verb(app, job, Verb::resume, "End a pause", false, false);
   add_verb(app, job, Verb::abort, "Give up what is under way, before the point of no return", true, false);

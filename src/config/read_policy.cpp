@@ -96,6 +96,14 @@ void read_policy(Fields& f, Policy& policy) {
               "park_max: {} is below the budget {}, so parked clients would get errors in every handover; raise it",
               format_duration(hold.park_max), format_duration(hold.budget)));
   });
+  f.map("failover", [&](Fields& o) {
+    auto& failover = policy.failover;
+    o.boolean("enabled", failover.enabled);
+    o.duration("restart_grace", failover.restart_grace, Millis{0});
+    std::size_t loss = failover.loss_max_bytes;
+    o.bytes("loss_max_bytes", loss, 0, std::size_t{1} << 40);
+    failover.loss_max_bytes = loss;
+  });
   f.map("budget", [&](Fields& b) {
     b.integer("provisions_per_day", policy.budget.provisions_per_day, 0, 10'000);
     b.integer("handovers_per_day", policy.budget.handovers_per_day, 0, 10'000);

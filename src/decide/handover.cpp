@@ -58,23 +58,6 @@ void promote(Context& c, const std::string& why) {
   c.start(Promote{c.l.current, *c.l.shadow, next_epoch(c.l), c.l.acks}, why);
 }
 
-// Who serves changes here, and only here.
-void switch_over(Context& c, const std::string& why) {
-  auto& l = c.l;
-  FS_ASSERT(l.shadow.has_value());
-  ++l.epoch;
-  l.old_primary = l.current;
-  l.current = *l.shadow;
-  l.shadow.reset();
-  l.facts = std::move(l.found);
-  l.found.clear();
-  l.segments.clear();
-  l.attempts = 0;
-  l.aborting = false;
-  c.enter(HandoverStep::switching);
-  steer_if_changed(c, why);
-}
-
 // Pause, bypass and abort all mean: not now. They are honoured at every step that can still go back.
 bool told_to_stop(const Context& c) { return c.l.aborting || c.l.bypassed || c.l.paused || c.state.paused; }
 
@@ -90,6 +73,22 @@ void begin_hold(Context& c, const std::string& why) {
 }
 
 }  // namespace
+
+void switch_over(Context& c, const std::string& why) {
+  auto& l = c.l;
+  FS_ASSERT(l.shadow.has_value());
+  ++l.epoch;
+  l.old_primary = l.current;
+  l.current = *l.shadow;
+  l.shadow.reset();
+  l.facts = std::move(l.found);
+  l.found.clear();
+  l.segments.clear();
+  l.attempts = 0;
+  l.aborting = false;
+  c.enter(HandoverStep::switching);
+  steer_if_changed(c, why);
+}
 
 void begin_handover(Context& c, const std::string& why) {
   c.enter(Phase::handing_over);

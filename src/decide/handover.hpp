@@ -16,6 +16,8 @@ void begin_handover(Context& c, const std::string& why);
 void advance_handover(Context& c);
 // An abort from a person, before the point of no return.
 void abort_handover(Context& c);
+// Who serves changes here, and only here. Requires: the shadow may write, or needs no leave to.
+void switch_over(Context& c, const std::string& why);
 
 void on_prepare(Context& c, const EffectDone& done);
 void on_hold(Context& c, const EffectDone& done);

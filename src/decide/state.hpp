@@ -54,6 +54,21 @@ struct Prediction {
 // What may be asked of a person, and the answer. One at a time per resource.
 enum class Question { none, shadow, handover };
 
+// Of kinds that fence: whether the current side is dead, and the failover that this leads to.
+struct FailoverState {
+  // Dead by two views, one of them a fresh write that the agent on its host has tried. Such an agent can prove a fence;
+  // without its word nothing of this is set.
+  std::optional<Time> dead_since;
+  std::optional<Time> dead_seen_at;  // last
+  std::string dead_of;               // what they saw
+  bool under_way = false;            // until the old primary follows
+  bool wanted = false;               // an operator asked for it
+  std::uint64_t loss_accepted_bytes = 0;  // by that operator, for this time only
+  std::string ended_why;  // of the last one that went back: none begins by itself before the side was seen alive
+  std::string lost;       // by the newest one, for people; empty: nothing
+  friend bool operator==(const FailoverState&, const FailoverState&) = default;
+};
+
 struct Lifecycle {
   Resource resource;  // as configured; `resource.primary` is the base configuration, not who serves now
   Policy policy;
@@ -103,6 +118,7 @@ struct Lifecycle {
   bool unpromotable = false;  // the shadow refused its promotion: it is given back, not tried again
   bool given_up = false;      // the old primary was started again: this handover is over, whatever its release takes
   bool current_dead = false;  // seen dead by two views
+  FailoverState failover;
 
   bool paused = false;
   bool bypassed = false;  // clients come past the gateways

@@ -15,11 +15,12 @@ FS_JSON_FIELDS(Tally, requests, errors, slow, mismatched)
 FS_JSON_FIELDS(SegmentProgress, segment, weight, stepped_at, mirror, shifted)
 FS_JSON_FIELDS(Pending, effect, since, cancelled, fraction, detail)
 FS_JSON_FIELDS(Prediction, at, score, horizon, why)
+FS_JSON_FIELDS(FailoverState, dead_since, dead_seen_at, dead_of, under_way, wanted, loss_accepted_bytes, ended_why, lost)
 FS_JSON_FIELDS(Lifecycle, resource, policy, tuning, phase, step, phase_since, step_since, current, shadow, ours,
                old_primary, standby, epoch, version, table, outlook, calm_since, prediction, segments, unmovable,
                gateways_seen, gateways_silent, steers_failed, lag, lag_at, pending, attempts, retry_at, acks,
                seal_asked, proof, found, facts, handover_began, handover_ended, aborting, handover_wanted, rolling_back, forward_only,
-               unpromotable, given_up, current_dead, paused, bypassed, bypassed_by, asked, approved, cooldown_until,
+               unpromotable, given_up, current_dead, failover, paused, bypassed, bypassed_by, asked, approved, cooldown_until,
                page_quiet_until, last_page, blocked_why, ready_took, old_died_at, old_died_of, load_ratio, unlabelled,
                outcomes, provisions, handovers)
 

@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "base/units.hpp"
+#include "decide/commands.hpp"
+#include "decide/evidence.hpp"
+#include "decide/failover.hpp"
 #include "decide/guardrails.hpp"
 #include "decide/lifecycle.hpp"
 #include "decide/ramp.hpp"
@@ -86,10 +89,7 @@ void dispatch(Context& c, const Event& event) {
   if (const auto* e = std::get_if<EffectDone>(&body)) return on_done(c, *e);
   if (const auto* e = std::get_if<EffectProgress>(&body)) return on_progress(c.l, *e);
   if (const auto* e = std::get_if<CounterfactualSeen>(&body)) return on_counterfactual(c, *e);
-  if (const auto* e = std::get_if<InstanceSeen>(&body)) {
-    if (e->instance == c.l.current.id && e->alive) c.l.current_dead = !*e->alive;
-    return;
-  }
+  if (const auto* e = std::get_if<InstanceSeen>(&body)) return on_instance_seen(c, *e);
   if (const auto* e = std::get_if<OutcomeRecorded>(&body)) return on_outcome(c.l, e->outcome);
   if (const auto* e = std::get_if<Tuned>(&body)) c.l.tuning = e->tuning;
 }
@@ -142,6 +142,24 @@ std::optional<Time> next_deadline(const State& state) {
   return due;
 }
 
+namespace {
+
+// What would be done if nobody had foreseen anything.
+std::string failover_text(const State& state, const Lifecycle& l) {
+  const auto* to = successor(l);
+  if (!to) return fmt::format("should {} die unforeseen: there is no shadow that could take over", l.current.id);
+  const auto refusal = may_not_fail_over(state, l, state.now);
+  const auto whom = "fail over to " + to->id;
+  if (refusal && !refusal->quiet)
+    return fmt::format("should {} die unforeseen: {}, but not by itself: {}", l.current.id, whom, refusal->why);
+  return fmt::format("should {} die unforeseen: {} after {}, once its fence is proven and if at most {} of its commits "
+                     "are lost",
+                     l.current.id, whom, format_duration(l.policy.failover.restart_grace),
+                     format_bytes(static_cast<double>(l.policy.failover.loss_max_bytes)));
+}
+
+}  // namespace
+
 std::vector<std::string> explain_now(const State& state, const ResourceId& resource) {
   const auto it = state.resources.find(resource);
   if (it == state.resources.end()) return {fmt::format("no resource named '{}'", resource)};
@@ -169,6 +187,7 @@ std::vector<std::string> explain_now(const State& state, const ResourceId& resou
                               l.policy.retirement == Retirement::standby   ? "keep it as standby, or rebuild it if it died"
                               : l.policy.retirement == Retirement::rebuild ? "rebuild it"
                                                                            : "leave it"));
+  if (l.resource.traits.fences) lines.push_back(failover_text(state, l));
   for (const auto& u : l.unmovable) lines.push_back(fmt::format("unmovable: {} sessions ({})", u.sessions, u.reason));
   if (const auto refusal = l.shadow ? may_not_hand_over(state, l, state.now) : may_not_shadow(state, l, state.now))
     lines.push_back("in the way: " + refusal->why);

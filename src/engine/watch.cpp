@@ -42,6 +42,7 @@ Standing standing_of(const decide::Lifecycle& l) {
   s.current = l.current;
   s.shadow = l.shadow;
   s.old_primary = l.old_primary;
+  s.standby = l.standby;
   s.watching_old = l.phase == Phase::watching && l.step == HandoverStep::none;
   s.traits = l.resource.traits;
   s.canary = l.policy.canary;
@@ -121,11 +122,13 @@ void Watch::tell_evidence(const Standing& standing, std::stop_token stop) {
   }
   // A gateway that does not answer simply adds no evidence; that it is missing shows in the list of those that did.
   auto evidence = observe::evidence_between(reports_, reports ? *reports : std::vector<GatewayReport>{}, standing.canary);
-  if (standing.shadow && standing.traits.fences && look_at_replica()) {
-    const auto state = parts_.replicator->state(standing.current, *standing.shadow, stop);
+  // A standby in waiting takes no work, but it could be failed over to.
+  const auto& replica = standing.shadow ? standing.shadow : standing.standby;
+  if (replica && standing.traits.fences && look_at_replica()) {
+    const auto state = parts_.replicator->state(standing.current, *replica, stop);
     lag_ = state && state->following ? state->lag : std::nullopt;
   }
-  if (standing.shadow) evidence.lag = lag_;
+  if (replica) evidence.lag = lag_;
   if (reports) reports_ = *reports;
   parts_.post(Event{{}, resource_, std::move(evidence)});
 }
@@ -175,17 +178,48 @@ bool Watch::look_at_replica() {
 }
 
 void Watch::tell_instances(const Standing& standing, std::stop_token stop) {
-  // Two views: what the kernel says of the process, and what a fresh connection finds. Either alone is not enough.
-  const auto process = reading(standing.current.id, "process_up");
-  const auto probe = reading(standing.current.id, "probe_up");
-  std::optional<bool> alive;
-  if (process == false && probe == false) alive = false;
-  if (process == true && probe == true) alive = true;
-  if (alive && alive != current_alive_) {
-    current_alive_ = alive;
-    parts_.post(Event{{}, resource_, InstanceSeen{standing.current.id, alive, *alive ? "process and probe are up"
-                                                                                     : "process gone and probe refused"}});
+  tell_current(standing, stop);
+  tell_old_primary(standing, stop);
+}
+
+void Watch::tell_current(const Standing& standing, std::stop_token stop) {
+  const auto& current = standing.current.id;
+  const auto process = reading(current, "process_up");
+  const auto probe = reading(current, "probe_up");
+  if (current_told_ != current) {
+    current_told_ = current;
+    current_alive_.reset();
+    current_dead_looks_ = 0;
   }
+  const auto post = [&](std::optional<bool> alive, std::string detail) {
+    current_alive_ = alive;
+    parts_.post(Event{{}, resource_, InstanceSeen{current, alive, std::move(detail)}});
+  };
+  if (!standing.traits.fences) {
+    // Two views: what the kernel says of the process, and what a fresh connection finds. Either alone is not enough.
+    if (process == false && probe == false && current_alive_ != false) post(false, "process gone and probe refused");
+    if (process == true && probe == true && current_alive_ != true) post(true, "process and probe are up");
+    return;
+  }
+  // A server that was stopped in mid-work has a process all the same. So the second view is the agent's, on its host: a
+  // write over a fresh connection. Without that word nobody is called dead; it is said anew at each look.
+  constexpr std::uint64_t looks_to_believe = 3;
+  if (probe) current_dead_looks_ = *probe ? 0 : current_dead_looks_ + 1;
+  if (probe == true && current_alive_ != true) post(true, "a fresh connection is answered");
+  if (probe != false || current_dead_looks_ < looks_to_believe) return;
+  const auto written = parts_.promoter->writable(standing.current, stop);
+  if (written) {
+    // It is there: what keeps new connections from it lies between.
+    if (*written && current_alive_ != true) post(true, "a write from its own host has succeeded");
+  } else if (written.error().code == Code::unreachable || written.error().code == Code::timeout) {
+    post(false, fmt::format("fresh connections fail, and a write from its own host has failed{}",
+                            process == false ? "; its process is gone" : ""));
+  } else if (current_dead_looks_ == looks_to_believe) {
+    post(std::nullopt, "fresh connections fail, and " + written.error().what);
+  }
+}
+
+void Watch::tell_old_primary(const Standing& standing, std::stop_token stop) {
   if (!standing.watching_old || !standing.old_primary) {
     reports_at_watch_ = reports_;
     replica_looks_ = replica_following_ = old_failed_looks_ = 0;

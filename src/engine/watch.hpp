@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "act/promote/promoter.hpp"
 #include "act/replicate/replicator.hpp"
 #include "act/steer/steer.hpp"
 #include "base/time.hpp"
@@ -36,6 +37,7 @@ struct Standing {
   Instance current;
   std::optional<Instance> shadow;
   std::optional<Instance> old_primary;
+  std::optional<Instance> standby;
   bool watching_old = false;
   KindTraits traits;
   CanaryPolicy canary;
@@ -53,6 +55,7 @@ class Watch {
     kinds::Options options;
     std::unique_ptr<act::Steer> steer;            // of its own, for reports only
     std::unique_ptr<act::Replicator> replicator;  // of its own, for lag only
+    std::unique_ptr<act::Promoter> promoter;      // of its own, for the write that a dead primary is tried with
     observe::SeriesStore& store;
     observe::Scheduler& scheduler;
     Clock& clock;
@@ -68,6 +71,8 @@ class Watch {
   void look(const Standing& standing, std::stop_token stop);
   void tell_evidence(const Standing& standing, std::stop_token stop);
   void tell_instances(const Standing& standing, std::stop_token stop);
+  void tell_current(const Standing& standing, std::stop_token stop);
+  void tell_old_primary(const Standing& standing, std::stop_token stop);
   void add_sources(const Standing& standing);
   std::string failure_of(const InstanceId& instance) const;
   void see_old_primary(const InstanceId& instance, CounterfactualSeen& seen);
@@ -92,6 +97,8 @@ class Watch {
   Time replica_looked_;
   std::optional<Millis> lag_;
   std::optional<bool> current_alive_;
+  InstanceId current_told_;          // of whom
+  std::uint64_t current_dead_looks_ = 0;
   std::jthread thread_;
 };
 

@@ -72,7 +72,7 @@ struct Doer {
     return told(ports.promoter->prepare(authority(e.next_epoch), e.primary, e.shadow, stop));
   }
   EffectDone operator()(const Hold& e) const {
-    return acknowledged(ports.steer->hold(effect.resource, effect.term, e.next_epoch, e.policy, stop));
+    return acknowledged(ports.steer->hold(effect.resource, effect.term, e.next_epoch, e.policy, e.abandon, stop));
   }
   EffectDone operator()(const ProveEqual& e) const {
     return failed_or<std::string>(ports.promoter->prove_equal(authority(e.next_epoch), e.primary, e.shadow, stop),

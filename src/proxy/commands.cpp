@@ -91,6 +91,11 @@ Result<void> Commands::hold(const json& request) {
   FS_TRY(term, field<std::uint64_t>(request, "term"));
   FS_TRY(next_epoch, field<std::uint64_t>(request, "next_epoch"));
   FS_TRY(policy, field<HoldPolicy>(request, "policy"));
+  bool abandon = false;
+  if (request.contains("abandon")) {
+    FS_TRY(asked, field<bool>(request, "abandon"));
+    abandon = asked;
+  }
   FS_TRY(gate, find(resource));
 
   std::shared_ptr<GateGroup::Drain> drain;
@@ -98,7 +103,7 @@ Result<void> Commands::hold(const json& request) {
     const std::lock_guard lock(one_at_a_time_);
     FS_CHECK(in_charge());
     FS_CHECK(unfinished_());
-    FS_TRY(held, gate->hold(term, next_epoch, policy));
+    FS_TRY(held, gate->hold(term, next_epoch, policy, abandon ? InFlight::abandoned : InFlight::awaited));
     drain = std::move(held.drain);
     if (auto saved = store_.save(resource, held.state); !saved) {
       if (!held.state.seal) gate->release(term, next_epoch);

@@ -82,7 +82,8 @@ void GateGroup::put_in_force(const RouteTable& table) {
   if (std::ranges::find(opens, 1) != opens.end()) each([&](const Member& member) { member.gate->open_up(); });
 }
 
-Result<GateGroup::Held> GateGroup::hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy) {
+Result<GateGroup::Held> GateGroup::hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy,
+                                        InFlight in_flight) {
   // Shared: a gate may answer while whoever asked is still writing, and must not find it gone.
   auto drain = std::make_shared<Drain>(members_.size(), next_epoch);
   // One alone counts from when it hears of it, however long that took.
@@ -91,7 +92,7 @@ Result<GateGroup::Held> GateGroup::hold(std::uint64_t term, std::uint64_t next_e
   const auto begun = each([&](const Member& member) -> Result<GateState> {
     const auto from = alone ? std::chrono::steady_clock::now() : asked;
     FS_CHECK(member.gate->hold(
-        term, next_epoch, policy, [drain](const Result<void>& result) { drain->done(result); }, from));
+        term, next_epoch, policy, [drain](const Result<void>& result) { drain->done(result); }, from, in_flight));
     return member.gate->state();
   });
   if (const auto* error = first_error(begun)) {

@@ -39,7 +39,8 @@ class GateGroup {
     GateState state;
     std::shared_ptr<Drain> drain;
   };
-  Result<Held> hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy);
+  Result<Held> hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy,
+                    InFlight in_flight = InFlight::awaited);
   // Waits until nothing is in flight at any, or one has said why that will not be. Not a command: others come through
   // meanwhile.
   static Result<void> wait(Drain& drain);

@@ -185,16 +185,18 @@ std::string GateImpl::unmovable_text() const {
 }
 
 Result<void> GateImpl::hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done,
-                            HoldMachine::Now from) {
+                            HoldMachine::Now from, InFlight in_flight) {
   if (closed_) return fail(Code::cancelled, "the gateway is stopping");
   FS_CHECK(check_term(term, next_epoch));
   FS_CHECK(check_abreast());
-  if (!unmovable_.empty() && machine_.state() != HoldState::sealed)
+  const bool abandons = in_flight == InFlight::abandoned;
+  if (!abandons && !unmovable_.empty() && machine_.state() != HoldState::sealed)
     return fail(Code::refused, "sessions cannot follow a handover: " + unmovable_text());
   // A lapse not yet acted on must not be renewed as if the hold had lasted.
   advance();
   const bool renewed = machine_.parks();
   FS_CHECK(machine_.begin(next_epoch, policy, from));
+  abandons_ = abandons;
   if (!renewed) {
     hold_waits_ = HoldWaits{.next_epoch = next_epoch};
     held_from_ = from;
@@ -223,16 +225,17 @@ void GateImpl::give_up_hold(std::uint64_t next_epoch) {
 }
 
 void GateImpl::advance() {
-  if (machine_.state() == HoldState::holding && writing_ == 0 && settling_ == Settling::not_yet) settle();
+  // A side that is given up answers nothing any more, so there is nothing to settle with it.
+  if (!abandons_ && machine_.state() == HoldState::holding && writing_ == 0 && settling_ == Settling::not_yet) settle();
   const bool settling = settling_ == Settling::busy;
-  switch (machine_.advance(std::chrono::steady_clock::now(), writing_ + (settling ? 1 : 0))) {
+  switch (machine_.advance(std::chrono::steady_clock::now(), abandons_ ? 0 : writing_ + (settling ? 1 : 0))) {
     case HoldMachine::Change::none:
       break;
     case HoldMachine::Change::drained:
       hold_waits_->drained_in_us = static_cast<std::uint64_t>(
           std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - held_from_).count());
       // One may have become unmovable in the work that was in flight when the hold began.
-      if (unmovable_.empty()) {
+      if (abandons_ || unmovable_.empty()) {
         answer_holds({});
         break;
       }

@@ -29,6 +29,10 @@
 
 namespace foreshadow::proxy {
 
+// What a hold does about work that is in flight. abandoned: nothing, since its instance is dead, and whoever fences that
+// ends it.
+enum class InFlight { awaited, abandoned };
+
 struct GateSettings {
   ResourceId resource;
   std::vector<Segment> segments;
@@ -77,8 +81,9 @@ class GateImpl final : public Gate {
   // Parks new work at once; `done` comes when nothing is in flight. Errors, and then `done` is never called: refused
   // (sessions that cannot follow, listed), conflict (stale term or epoch, held for another epoch), invalid.
   // Lease and budget begin at `from`: the same for gates that hold together, so that they lapse together.
+  // abandoned: complete at once, and no session refuses it.
   Result<void> hold(std::uint64_t term, std::uint64_t next_epoch, const HoldPolicy& policy, HoldDone done,
-                    HoldMachine::Now from = std::chrono::steady_clock::now());
+                    HoldMachine::Now from = std::chrono::steady_clock::now(), InFlight in_flight = InFlight::awaited);
   // Ends the hold for this epoch, if there is one that is not sealed: one of the gates that hold together could not.
   void give_up_hold(std::uint64_t next_epoch);
   // Closes the old side. Errors as HoldMachine::seal, and conflict for a stale term or epoch.
@@ -178,6 +183,7 @@ class GateImpl final : public Gate {
   Lane* other_ = nullptr;  // null: there is none
   Random random_;
   HoldMachine machine_;
+  bool abandons_ = false;  // the hold in it waits for nothing
   std::optional<boost::asio::steady_timer> timer_;
   std::optional<boost::asio::steady_timer> retry_;
   std::optional<boost::asio::steady_timer> pace_;

@@ -20,7 +20,7 @@ const char* name_of_mode(Mode mode) { return mode == Mode::safety ? "safety" : "
 struct Totals {
   std::mutex mutex;
   std::uint64_t runs = 0;
-  std::uint64_t events = 0, handovers = 0, aborted = 0, controller_crashes = 0, gateway_crashes = 0, outcomes = 0;
+  std::uint64_t events = 0, handovers = 0, aborted = 0, failovers = 0, lost = 0, controller_crashes = 0, gateway_crashes = 0, outcomes = 0;
   int failures = 0;
 };
 
@@ -30,6 +30,8 @@ void count(Totals& totals, const RunReport& report, const CampaignSettings& sett
   totals.events += static_cast<std::uint64_t>(report.events);
   totals.handovers += static_cast<std::uint64_t>(report.handovers);
   totals.aborted += static_cast<std::uint64_t>(report.aborted);
+  totals.failovers += static_cast<std::uint64_t>(report.failovers);
+  totals.lost += report.lost;
   totals.controller_crashes += static_cast<std::uint64_t>(report.controller_crashes);
   totals.gateway_crashes += static_cast<std::uint64_t>(report.gateway_crashes);
   totals.outcomes += static_cast<std::uint64_t>(report.outcomes);
@@ -97,9 +99,9 @@ int run_campaign(const CampaignSettings& settings) {
     }
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  fmt::print("{} seeds in {:.1f} s: {} events, {} handover attempts, {} aborts, {} outcomes; {} controllers and {} gateways "
-             "killed; {} failed\n",
-             totals.runs, seconds, totals.events, totals.handovers, totals.aborted, totals.outcomes,
+  fmt::print("{} seeds in {:.1f} s: {} events, {} handover attempts, {} aborts, {} failovers with {} commits lost and told, {} "
+             "outcomes; {} controllers and {} gateways killed; {} failed\n",
+             totals.runs, seconds, totals.events, totals.handovers, totals.aborted, totals.failovers, totals.lost, totals.outcomes,
              totals.controller_crashes, totals.gateway_crashes, totals.failures);
   return totals.failures == 0 ? 0 : 1;
 }

@@ -26,6 +26,10 @@ struct Faults {
   double shadow_dies = 0;        // per second
   double unknown_outlook = 0;
   double operator_acts = 0;      // per second
+  double primary_hangs = 0;      // per second: it runs, and answers nobody for a while
+  double misjudged = 0;          // per second: a primary that lives is taken for dead
+  double disk_unreadable = 0;    // of one that died
+  double log_recycled = 0;       // of one that died: some of what its shadow lacks is no longer in its log
 
   static Faults draw(Random& random) {
     const auto rate = [&](double most) { return random.chance(0.5) ? 0.0 : most * random.uniform() * random.uniform(); };
@@ -44,6 +48,10 @@ struct Faults {
     f.shadow_dies = rate(0.05);
     f.unknown_outlook = rate(0.5);
     f.operator_acts = rate(0.6);
+    f.primary_hangs = rate(0.02);
+    f.misjudged = rate(0.05);
+    f.disk_unreadable = rate(1.0);
+    f.log_recycled = rate(1.0);
     return f;
   }
 };

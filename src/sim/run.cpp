@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -42,6 +43,9 @@ Policy make_policy(Random& random) {
   p.hold.lease = Millis{1500};
   p.budget.cooldown = Millis{5000};
   p.counterfactual_max = Millis{40'000};
+  p.failover.enabled = random.chance(0.7);
+  p.failover.restart_grace = Millis{1000};
+  p.failover.loss_max_bytes = random.chance(0.2) ? 5 * SimResource::commit_bytes : 0;
   return p;
 }
 
@@ -65,6 +69,8 @@ class Run final : public engine::Hands {
     for (int i = 0; i < count; ++i) resources.push_back(make_resource("r" + std::to_string(i), random_.chance(0.4), i, gateways));
     for (const auto& r : resources) configured_.push_back({r, make_policy(random_)});
     world_ = std::make_unique<World>(schedule_, random_, faults, resources, gateways);
+    for (const auto& set : configured_)
+      world_->resources().at(set.resource.id).loss_policy_bytes = set.policy.failover.loss_max_bytes;
   }
 
   RunReport go() {
@@ -79,6 +85,10 @@ class Run final : public engine::Hands {
       schedule_.after(Millis{1000}, [this] { every_second(); });
       if (settings_.mode == Mode::liveness && !settings_.pair) schedule_.at(faults_end, [this] { heal(); });
       while (!schedule_.empty() && schedule_.next_at() <= end) schedule_.step();
+      for (const auto& [id, r] : world_->resources()) {
+        report_.failovers += r.failovers;
+        report_.lost += r.lost;
+      }
       check_replay();
       if (settings_.mode == Mode::liveness) check_converged();
     } catch (const Violation& v) {
@@ -331,18 +341,53 @@ class Run final : public engine::Hands {
     for (auto& [id, r] : world_->resources()) {
       if (random_.chance(f.outsider)) world_->outsider_write(r);
       for (auto& [name, i] : r.instances)
-        if (i.alive && random_.chance(i.writable ? f.primary_dies : f.shadow_dies)) i.alive = false;
+        if (i.alive && random_.chance(i.writable ? f.primary_dies : f.shadow_dies)) world_->die(r, i);
+      for (auto& [name, i] : r.instances)
+        if (i.alive && i.writable && !r.resource.traits.shares_data && random_.chance(f.primary_hangs))
+          i.hangs_until = schedule_.now() + Millis{1000 + static_cast<int>(random_.below(20'000))};
+      if (random_.chance(f.misjudged))
+        misjudged_until_[id] = schedule_.now() + Millis{1000 + static_cast<int>(random_.below(8000))};
+      if (!r.resource.traits.shares_data) look_at_current(id, r);
       if (random_.chance(f.operator_acts)) operate(id);
     }
     schedule_.after(Millis{1000}, [this] { every_second(); });
   }
 
+  // As the watch does: dead by two views at two looks in a row, said at each; alive, when that is news.
+  void look_at_current(const ResourceId& id, SimResource& r) {
+    if (!engine_) return;
+    const auto current = engine_->state().resources.at(id).current.id;
+    const auto found = r.instances.find(current);
+    const bool answers = found != r.instances.end() && world_->answers(found->second);
+    const bool misjudged = misjudged_until_.contains(id) && schedule_.now() < misjudged_until_.at(id);
+    auto& seen = seen_[id];
+    if (seen.generation != generation_) seen = {.generation = generation_};
+    if (answers && !misjudged) {
+      seen.dead_looks = 0;
+      if (seen.told_alive == current) return;
+      seen.told_alive = current;
+      return deliver(Event{{}, id, InstanceSeen{current, true, "process and probe are up"}});
+    }
+    if (++seen.dead_looks < 2) return;
+    if (found != r.instances.end()) found->second.seen_unwell = true;
+    seen.told_alive.clear();
+    deliver(Event{{}, id, InstanceSeen{current, false, "nobody answers"}});
+  }
+
   void operate(const ResourceId& id) {
     static constexpr Verb verbs[] = {Verb::handover, Verb::pause,      Verb::resume,    Verb::resume,
                                      Verb::abort,    Verb::rollback,   Verb::approve,   Verb::approve,
-                                     Verb::bypass,   Verb::end_bypass, Verb::end_bypass};
+                                     Verb::bypass,   Verb::end_bypass, Verb::end_bypass, Verb::failover,
+                                     Verb::failover};
     const auto verb = verbs[random_.below(std::size(verbs))];
     note(fmt::format("operator: {} {}", to_string(verb), id));
+    if (verb == Verb::failover) {
+      constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+      const std::uint64_t loss = random_.chance(0.4) ? 0 : random_.chance(0.5) ? 3 * SimResource::commit_bytes : all;
+      auto& accepted = world_->resources().at(id).loss_accepted_bytes;
+      if (engine_) accepted = std::max(accepted, loss);
+      return deliver(Event{{}, id, Command{verb, "sim", "", "", loss}});
+    }
     deliver(Event{{}, random_.chance(0.9) || (verb != Verb::pause && verb != Verb::resume) ? id : "", Command{verb, "sim", ""}});
   }
 
@@ -467,6 +512,13 @@ class Run final : public engine::Hands {
   std::set<EffectId> provisions_;
   std::map<ResourceId, int> provisions_of_;
   std::map<ResourceId, std::uint64_t> aborted_epoch_;
+  struct Seen {
+    int generation = 0;
+    int dead_looks = 0;
+    InstanceId told_alive;
+  };
+  std::map<ResourceId, Seen> seen_;
+  std::map<ResourceId, Time> misjudged_until_;
   RunReport report_;
 };
 

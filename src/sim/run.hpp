@@ -36,6 +36,8 @@ struct RunReport {
   int events = 0;
   int handovers = 0;
   int aborted = 0;
+  int failovers = 0;       // done
+  std::uint64_t lost = 0;  // commits, all of them told of and accepted
   int controller_crashes = 0;
   int gateway_crashes = 0;
   int outcomes = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "domain/absent.hpp"
 
@@ -105,7 +106,7 @@ struct World::Do {
   EffectDone operator()(const Replicate& e) const {
     auto* primary = w.find(r, e.primary.id);
     auto* shadow = w.find(r, e.shadow.id);
-    if (!primary || !shadow || !primary->alive) return failed(Code::unreachable, "no primary to copy from");
+    if (!primary || !shadow || !w.answers(*primary)) return failed(Code::unreachable, "no primary to copy from");
     if (shadow->writable && !r.resource.traits.shares_data) w.broken("a writable instance was made to follow another");
     shadow->alive = true;
     shadow->follows = e.primary.id;
@@ -155,7 +156,7 @@ struct World::Do {
   EffectDone operator()(const Prepare& e) const {
     const auto* primary = w.find(r, e.primary.id);
     const auto* shadow = w.find(r, e.shadow.id);
-    if (!primary || !shadow || !primary->alive || !shadow->alive) return failed(Code::unreachable, "one side is dead");
+    if (!primary || !shadow || !w.answers(*primary) || !shadow->alive) return failed(Code::unreachable, "one side is dead");
     if (w.random_.chance(w.faults_.effect_fails)) return failed(Code::refused, "an unlogged table has rows");
     if (w.random_.chance(w.faults_.effect_fails)) return failed(Code::timeout, "the checkpoint took too long");
     return told("prepared");
@@ -168,7 +169,8 @@ struct World::Do {
       if (gate.behind) return fail(Code::refused, g.name + " waits for the current table");
       gate.term = effect.term;
       FS_CHECK(gate.hold.begin(e.next_epoch, e.policy, w.mono()));
-      if (w.random_.chance(w.faults_.drain_slow))
+      // One that is dead is not waited for.
+      if (!e.abandon && w.random_.chance(w.faults_.drain_slow))
         return fail(Code::timeout, "work in flight did not end within the budget");
       gate.drained_at.reset();
       w.settle_hold(gate);
@@ -183,7 +185,7 @@ struct World::Do {
   EffectDone operator()(const ProveEqual& e) const {
     auto* primary = w.find(r, e.primary.id);
     auto* shadow = w.find(r, e.shadow.id);
-    if (!primary || !shadow || !primary->alive || !shadow->alive) return failed(Code::unreachable, "one side is dead");
+    if (!primary || !shadow || !w.answers(*primary) || !shadow->alive) return failed(Code::unreachable, "one side is dead");
     if (!r.resource.traits.shares_data) {
       if (shadow->follows != e.primary.id) return failed(Code::refused, "the shadow does not follow");
       shadow->data = primary->data;
@@ -231,9 +233,12 @@ struct World::Do {
     auto* primary = w.find(r, e.primary.id);
     if (!primary) return failed(Code::unreachable, "no such instance");
     primary->fenced = true;
+    // What it was found to have may not be all that it has by now.
+    if (primary->alive) r.assessed_epoch = 0;
     if (w.random_.chance(w.faults_.effect_fails)) return failed(Code::io, "killed, but not proven: processes remain");
     primary->alive = false;
     primary->writable = false;
+    primary->hangs_until.reset();
     r.revived_epoch = 0;
     return told("fenced");
   }
@@ -248,14 +253,30 @@ struct World::Do {
   }
 
   EffectDone operator()(const Assess& e) const {
+    if (!w.agent_obeys(r, effect.term, e.next_epoch)) return failed(Code::conflict, "a newer controller has been here");
+    if (r.promoted_epoch >= e.next_epoch) return failed(Code::conflict, "a promotion was begun");
+    if (e.loss_max_bytes > std::max(r.loss_policy_bytes, r.loss_accepted_bytes))
+      w.broken(fmt::format("{} bytes may be lost, and nobody has accepted that", e.loss_max_bytes));
     auto* primary = w.find(r, e.primary.id);
     auto* shadow = w.find(r, e.shadow.id);
-    if (!primary || primary->alive) return failed(Code::refused, "not fenced");
+    if (!primary || primary->alive || r.revived_epoch == e.next_epoch) return failed(Code::refused, "not fenced");
     if (!shadow || !shadow->alive) return failed(Code::unreachable, "the shadow is dead");
-    if (w.random_.chance(w.faults_.effect_fails / 2)) return failed(Code::io, "the old log cannot be read");
-    shadow->data = std::max(shadow->data, primary->data);
-    auto done = told("nothing is lost");
-    done.facts["lost_bytes"] = "0";
+    if (shadow->writable) return failed(Code::conflict, "the shadow takes writes");
+    const auto lacks = primary->data - std::min(primary->data, shadow->data);
+    const bool whole = !primary->unreadable && !primary->recycled;
+    if (whole && w.random_.chance(w.faults_.effect_fails / 2)) {
+      shadow->data += lacks / 2;
+      return failed(Code::timeout, "the agent died with half of it brought over");
+    }
+    constexpr auto unknown = std::numeric_limits<std::uint64_t>::max();
+    if (whole) shadow->data += lacks;
+    const auto lost = whole ? 0 : primary->unreadable ? unknown : lacks;
+    const auto lost_bytes = lost == unknown ? unknown : lost * SimResource::commit_bytes;
+    if (lost_bytes > e.loss_max_bytes) return failed(Code::refused, fmt::format("{} bytes are lost", lost_bytes));
+    r.assessed_epoch = e.next_epoch;
+    r.told_lost = lost;
+    auto done = told(fmt::format("{} commits are lost", lost));
+    done.facts["lost_bytes"] = std::to_string(lost_bytes);
     return done;
   }
 
@@ -268,8 +289,18 @@ struct World::Do {
     if (r.revived_epoch == e.next_epoch) return failed(Code::refused, "the fence was given up");
     if (!shadow || !shadow->alive) return failed(Code::unreachable, "the shadow is dead");
     if (primary && primary->alive) w.broken("promotion while the old primary runs");
-    if (shadow->data < r.acknowledged)
-      w.broken(fmt::format("promotion of a shadow with {} of {} acknowledged commits", shadow->data, r.acknowledged));
+    const bool assessed = r.assessed_epoch == e.next_epoch;
+    const auto missing = r.acknowledged - std::min(r.acknowledged, shadow->data);
+    if (missing > (assessed ? r.told_lost : 0))
+      w.broken(fmt::format("promotion of a shadow with {} of {} acknowledged commits, and {} were told to be lost",
+                           shadow->data, r.acknowledged, assessed ? r.told_lost : 0));
+    if (r.promoted_epoch < e.next_epoch) {
+      if (assessed) ++r.failovers;
+      if (assessed && r.told_lost > 0 && primary) r.relics.insert(primary->self.id);
+      r.lost += missing;
+      r.acknowledged -= missing;
+      r.loss_accepted_bytes = 0;
+    }
     shadow->writable = true;
     shadow->follows.reset();
     r.promoted_epoch = e.next_epoch;
@@ -300,8 +331,11 @@ struct World::Do {
     r.revived_epoch = e.next_epoch;
     auto* primary = w.find(r, e.primary.id);
     if (!primary) return failed(Code::unreachable, "no such instance");
+    r.assessed_epoch = 0;
+    if (!primary->alive && primary->unreadable) return failed(Code::io, "its disk cannot be read");
     if (!primary->alive && w.random_.chance(w.faults_.revive_fails)) return failed(Code::io, "no space left on device");
     primary->alive = primary->writable = true;
+    primary->hangs_until.reset();
     primary->fenced = false;
     return told("runs again");
   }
@@ -312,6 +346,7 @@ struct World::Do {
     auto* primary = w.find(r, e.primary.id);
     if (!old || !primary || !primary->alive) return failed(Code::unreachable, "one side is dead");
     if (old->writable && old->alive) w.broken("a running primary was told to follow");
+    if (r.relics.contains(old->self.id)) w.broken("the only disk with what was lost was overwritten");
     old->alive = true;
     old->follows = e.primary.id;
     old->data = std::min(old->data, primary->data);
@@ -328,6 +363,7 @@ struct World::Do {
 
   EffectDone operator()(const Retire& e) const {
     auto* target = w.find(r, e.instance.id);
+    if (r.relics.contains(e.instance.id)) w.broken("the only disk with what was lost was given back");
     if (e.rebuild) {
       if (!target) return failed(Code::refused, "no such instance");
       if (serves(e.instance)) w.broken("rebuilt an instance that serves");
@@ -365,7 +401,7 @@ void World::client_write(SimResource& r) {
     settle_hold(gate);
     if (gate.sealed_for || gate.hold.parks()) continue;  // parked
     auto* target = find(r, gate.table.current.id);
-    if (!target || !target->alive) {
+    if (!target || !answers(*target)) {
       ++r.refused;
       continue;
     }
@@ -390,8 +426,15 @@ void World::client_write(SimResource& r) {
 void World::outsider_write(SimResource& r) {
   if (r.resource.traits.shares_data) return;
   for (auto& [id, i] : r.instances)
-    if (i.alive && i.writable) r.acknowledged = std::max(r.acknowledged, ++i.data);
+    if (answers(i) && i.writable) r.acknowledged = std::max(r.acknowledged, ++i.data);
   check(r);
+}
+
+void World::die(const SimResource& r, SimInstance& i) {
+  i.alive = false;
+  if (r.resource.traits.shares_data) return;
+  i.unreadable = random_.chance(faults_.disk_unreadable);
+  i.recycled = random_.chance(faults_.log_recycled);
 }
 
 void World::gateway_crash(SimGateway& g) {
@@ -424,11 +467,11 @@ void World::fates(SimResource& r) {
     if (i.fails_at && now >= *i.fails_at && i.alive) {
       // Where no data is its own, it may only answer badly from now on.
       i.sick = r.resource.traits.shares_data && random_.chance(0.5);
-      i.alive = i.sick;
+      if (!i.sick) die(r, i);
       // A supervisor of the user's brings a dead primary back after a while, unless it was fenced.
       i.fails_at.reset();
     }
-    if (!i.alive && !i.fenced && i.writable && random_.chance(0.05)) i.alive = true;
+    if (!i.alive && !i.fenced && i.writable && !i.unreadable && random_.chance(0.05)) i.alive = true;
   }
 }
 
@@ -480,6 +523,10 @@ Evidence World::evidence(SimResource& r) {
   if (random_.chance(0.02)) e.unmovable.push_back({"temporary table", 1});
   const auto* table = table_of(r);
   if (!table) return e;
+  // A standby in waiting is in no table, and follows all the same.
+  const auto* leader = find(r, table->current.id);
+  for (const auto& [id, i] : r.instances)
+    if (i.alive && i.follows == table->current.id && leader && answers(*leader)) e.lag = Millis{100};
   for (const auto& route : table->routes) {
     SegmentEvidence s;
     s.segment = route.segment;
@@ -487,7 +534,6 @@ Evidence World::evidence(SimResource& r) {
     if (const auto* current = find(r, table->current.id); current && current->sick) s.current_errors = 8;
     auto* other = table->other ? find(r, table->other->id) : nullptr;
     if (other && (!other->alive || other->sick)) other->seen_unwell = true;
-    if (other && other->alive) e.lag = Millis{100};
     if (route.mirror > 0 && other) {
       s.mirrored = 40;
       s.mirror_errors = !other->alive ? 40 : other->sick ? 8 : 0;

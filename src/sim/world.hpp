@@ -36,6 +36,9 @@ struct SimInstance {
   std::optional<Time> fails_at;  // its fate, if nothing moves
   bool sick = false;             // it lives, and a fifth of its answers are errors
   bool seen_unwell = false;      // somebody was told that it is dead or sick
+  std::optional<Time> hangs_until;  // it runs, and answers nobody
+  bool unreadable = false;          // its disk, since it died
+  bool recycled = false;            // some of its log is gone that its shadow lacks
 };
 
 struct SimGateway {
@@ -63,6 +66,15 @@ struct SimResource {
   std::uint64_t parked_since_ms = 0;
   // The agent's book.
   std::uint64_t agent_epoch = 0, agent_term = 0, promoted_epoch = 0, revived_epoch = 0;
+  // Of failovers. In bytes, as a person says it; a commit is so long.
+  static constexpr std::uint64_t commit_bytes = 100;
+  std::uint64_t loss_policy_bytes = 0;
+  std::uint64_t loss_accepted_bytes = 0;  // by operators, since the last promotion
+  std::uint64_t assessed_epoch = 0;
+  std::uint64_t told_lost = 0;    // commits, by the newest assessment
+  std::uint64_t lost = 0;         // in all promotions
+  int failovers = 0;              // promotions after an assessment
+  std::set<InstanceId> relics;    // what was lost is on their disks and nowhere else
   bool flapping = false;
   bool workload_is_the_cause = false;
   int made = 0;
@@ -80,6 +92,9 @@ class World {
 
   void client_write(SimResource& r);
   void outsider_write(SimResource& r);
+  // Unforeseen, or foreseen too late.
+  void die(const SimResource& r, SimInstance& i);
+  bool answers(const SimInstance& i) const { return i.alive && !(i.hangs_until && schedule_.now() < *i.hangs_until); }
   void gateway_crash(SimGateway& g);
   void gateway_boot(SimGateway& g);
   // An operator's `remove-gateway`, of one that is down.

@@ -97,6 +97,23 @@ TEST_F(HandlerTest, AnUnknownResourceIsMetWithThoseThatExist) {
   EXPECT_TRUE(submitted_.empty());
 }
 
+TEST_F(HandlerTest, AFailoverIsAdmittedWhereSomebodyCouldServe) {
+  EXPECT_EQ(command(Verb::failover).error(),
+            (Error{Code::refused, "shop keeps no data of its own, so nothing fails over: foreshadow handover shop"}));
+  auto& shop = state_.resources.at("shop");
+  shop.resource.traits = {.fences = true};
+  EXPECT_EQ(command(Verb::failover).error(),
+            (Error{Code::refused, "shop has no shadow that could serve now (it is observing): start its primary again"}));
+  shop.standby = Instance{.id = "shop-b", .endpoint = {"127.0.0.1", 9002}};
+  EXPECT_EQ(command(Verb::failover)->at("note"), "its primary is not known to be dead; it will be fenced");
+  shop.failover.dead_since = time_from_ms(1'500);
+  EXPECT_EQ(command(Verb::failover)->at("note"), "");
+  shop.phase = Phase::handing_over;
+  EXPECT_EQ(command(Verb::failover).error(), (Error{Code::refused, "shop is being handed over"}));
+  shop.failover.under_way = true;
+  EXPECT_EQ(command(Verb::failover)->at("note"), "one is under way; what it may lose is raised");
+}
+
 TEST_F(HandlerTest, WhatCannotBeDoneNowIsRefusedWithTheReason) {
   EXPECT_EQ(
       command(Verb::rollback).error(),

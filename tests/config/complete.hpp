@@ -61,6 +61,7 @@ resources:
       load_ratio_min: 0.8
       retirement: rebuild
       freeze_share: 0.4
+      failover: {enabled: true, restart_grace: 3s, loss_max_bytes: 64KiB}
     provision:
       command: {argv: [./provision.sh, up], destroy: [./provision.sh, down], rebuild: [./provision.sh, again], timeout: 30s}
     options: {health_path: /healthz}

@@ -88,6 +88,7 @@ TEST(Load, ReadsEverySectionOfACompleteFile) {
   policy.reverse_mirror_fraction = 0.5;
   policy.canary = {0.01, Millis{250}, 0.05, 0.02, 0.01, 60};
   policy.hold = {Millis{2'000}, Millis{250}, Millis{4'000}, 7, Millis{2'000}};
+  policy.failover = {true, Millis{3'000}, 64 << 10};
   policy.budget = {3, 2, Millis{60'000}};
   policy.bounds = {0.1, 0.7, 0.6, 0.9};
   policy.provision_timeout = Millis{60'000};

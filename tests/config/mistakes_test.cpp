@@ -129,14 +129,14 @@ TEST(Mistakes, NamesThatReferToNothing) {
             "f.yaml:8:11: kind: 'mongodb' is not known; this build knows: http, postgres");
   EXPECT_EQ(refusal("gateways: [edge]\n    primary", "gateways: [egde]\n    primary"),
             "f.yaml:10:15: gateways: no gateway 'egde' in gateways:; did you mean 'edge'?");
-  EXPECT_EQ(refusal("agents: [{name: local}]\n", ""), "f.yaml:65:12: agent: no agent 'local' in agents:; add it there");
+  EXPECT_EQ(refusal("agents: [{name: local}]\n", ""), "f.yaml:66:12: agent: no agent 'local' in agents:; add it there");
   EXPECT_EQ(refusal("agent: local", "agent: remote"),
-            "f.yaml:66:12: agent: no agent 'remote' in agents:; there are: local");
+            "f.yaml:67:12: agent: no agent 'remote' in agents:; there are: local");
   EXPECT_EQ(refusal("match: {method: POST", "match: {methd: POST"),
             "f.yaml:22:24: match: http cannot be told apart by 'methd'; did you mean 'method'?");
   EXPECT_EQ(
       refusal("match: {application_name: reports}", "match: {path: /x}"),
-      "f.yaml:69:39: match: postgres cannot be told apart by 'path'; it can by: application_name, user, database");
+      "f.yaml:70:39: match: postgres cannot be told apart by 'path'; it can by: application_name, user, database");
   EXPECT_EQ(refusal("path: /orders", "path: orders"), "f.yaml:22:37: match: path 'orders' is not rooted");
   EXPECT_EQ(refusal("path: /orders", "path: ''"),
             "f.yaml:22:37: match: path is empty; write what it must be, or remove it");
@@ -155,7 +155,7 @@ TEST(Mistakes, ASegmentsOwnOptionsAreTheKindsToo) {
   EXPECT_EQ(refusal("writes: true", "writes: true\n        options: {sticky: request, timeout: 5s}"),
             "f.yaml:24:45: option timeout: sticky requests have none with a health_path");
   EXPECT_EQ(refusal("staleness_max: 5s", "options: {timeout: 5s}"),
-            "f.yaml:69:80: options: a segment of kind postgres has no option 'timeout'; remove it");
+            "f.yaml:70:80: options: a segment of kind postgres has no option 'timeout'; remove it");
 }
 
 TEST(Mistakes, SegmentsThatWouldNeverSeeWork) {
@@ -182,14 +182,14 @@ TEST(Mistakes, StreamsCannotBeToldApart) {
 
 TEST(Mistakes, AddressesThatClash) {
   EXPECT_EQ(refusal("\"127.0.0.1:5433\"", "0.0.0.0:8080"),
-            "f.yaml:64:13: listen: 0.0.0.0:8080 is taken by resource 'shop' on line 9; choose another port");
+            "f.yaml:65:13: listen: 0.0.0.0:8080 is taken by resource 'shop' on line 9; choose another port");
   EXPECT_EQ(refusal("listen: 127.0.0.1:8080", "listen: 127.0.0.1:9001"),
             "f.yaml:9:13: listen: 127.0.0.1:9001 is the primary's own address, so the gateway would call itself; "
             "choose another port");
   EXPECT_EQ(refusal("name: ledger", "name: shop"),
-            "f.yaml:62:11: name: a resource 'shop' was given on line 7 already; choose another");
+            "f.yaml:63:11: name: a resource 'shop' was given on line 7 already; choose another");
   EXPECT_EQ(refusal("\"/run/pg:5432\"", "127.0.0.1:9001"),
-            "f.yaml:67:14: primary: 127.0.0.1:9001 is protected as resource 'shop' already; protect it once");
+            "f.yaml:68:14: primary: 127.0.0.1:9001 is protected as resource 'shop' already; protect it once");
   EXPECT_EQ(refusal("address: 127.0.0.1:9001", "address: http://127.0.0.1:9001"),
             "f.yaml:13:16: address: 'http://127.0.0.1:9001' has no host; write it as host:port, without a scheme");
   EXPECT_EQ(refusal("address: 127.0.0.1:9001", "address: 127.0.0.1"),
@@ -206,7 +206,7 @@ TEST(Mistakes, AutonomyNeedsMeans) {
             "f.yaml:37:7: policy: autonomy act moves traffic, and no gateway is in its path; add listen: and "
             "gateways:, or set autonomy: observe");
   EXPECT_EQ(refusal("    agent: local\n", "    policy: {autonomy: advise}\n"),
-            "f.yaml:66:13: policy: kind postgres is fenced before a promotion, which needs an agent on the primary's "
+            "f.yaml:67:13: policy: kind postgres is fenced before a promotion, which needs an agent on the primary's "
             "host; add agent:, or set "
             "autonomy: observe");
 }
@@ -221,17 +221,17 @@ TEST(Mistakes, ShadowsNeedAMaker) {
 
 TEST(Mistakes, OptionsAreTheKindsOwn) {
   EXPECT_EQ(refusal("options: {max_rate: 20MB, password_file: pgpass}", "options: {max_rat: 20MB}"),
-            "f.yaml:73:14: options: kind postgres has no option 'max_rat'; did you mean 'max_rate'?");
+            "f.yaml:74:14: options: kind postgres has no option 'max_rat'; did you mean 'max_rate'?");
   EXPECT_EQ(refusal("max_rate: 20MB", "max_rate: fast"),
-            "f.yaml:73:25: max_rate: 'fast' is not a size; write one such as 20MB");
+            "f.yaml:74:25: max_rate: 'fast' is not a size; write one such as 20MB");
 }
 
 TEST(Mistakes, SecretsAreKeptOut) {
   EXPECT_EQ(refusal("options: {max_rate: 20MB, password_file: pgpass}", "options: {password: hunter2}"),
-            "f.yaml:73:15: password: secrets do not belong in this file; write password_file: with the path of a file "
+            "f.yaml:74:15: password: secrets do not belong in this file; write password_file: with the path of a file "
             "only its owner can read");
   EXPECT_EQ(refusal("variables: {size: \"2\"}", "variables: {API_TOKEN: abc}"),
-            "f.yaml:72:64: API_TOKEN: secrets do not belong in this file; write API_TOKEN_file: with the path of a "
+            "f.yaml:73:64: API_TOKEN: secrets do not belong in this file; write API_TOKEN_file: with the path of a "
             "file only its owner can read");
   EXPECT_EQ(refusal("log_level: debug", "secret: abc"),
             "f.yaml:3:1: secret: secrets do not belong in this file; write secret_file: with the path of a file only "
@@ -240,9 +240,9 @@ TEST(Mistakes, SecretsAreKeptOut) {
 
 TEST(Mistakes, AShadowIsMadeInOneWay) {
   EXPECT_EQ(refusal("terraform: {dir: infra/,", "command: {argv: [a], destroy: [b]}\n      terraform: {dir: infra/,"),
-            "f.yaml:73:18: terraform: a command is given too, and a shadow is made in one way only; remove one");
+            "f.yaml:74:18: terraform: a command is given too, and a shadow is made in one way only; remove one");
   EXPECT_EQ(refusal("argv: [./provision.sh, up]", "argv: []"),
-            "f.yaml:60:23: argv: no program is named; write it as a list, [./provision.sh, up]");
+            "f.yaml:61:23: argv: no program is named; write it as a list, [./provision.sh, up]");
 }
 
 TEST(Mistakes, ASocketPathThatTheSystemWouldRefuse) {

@@ -44,6 +44,8 @@ TEST(Lifecycle, goes_through_every_phase_to_a_labelled_outcome) {
   EXPECT_EQ(s.body<Steer>().table.routes[1].other_weight, 0.0) << "writes move at the handover";
   s.settle_steers();
   s.outlook(0.95, 0.9, Millis{9'000});
+  EXPECT_EQ(s.l().step, HandoverStep::preparing);
+  s.prepared();
   EXPECT_EQ(s.l().step, HandoverStep::holding);
   s.held();
   EXPECT_EQ(s.l().step, HandoverStep::proving);

@@ -202,6 +202,29 @@ TEST_F(GateTest, SessionsThatCannotFollowForbidTheHold) {
   EXPECT_TRUE(hold());
 }
 
+TEST_F(GateTest, AHoldThatAbandonsWaitsForNothingAndNoSessionRefusesIt) {
+  const auto mark = gate.unmovable("temporary table");
+  auto stuck = gate.try_enter(0, 0);
+  ASSERT_TRUE(stuck);
+  ASSERT_TRUE(gate.hold(
+      1, 1, policy, [this](const Result<void>& r) { held = r; }, std::chrono::steady_clock::now(), InFlight::abandoned));
+  ASSERT_TRUE(held) << "what is in flight ends with its server";
+  EXPECT_TRUE(*held);
+  EXPECT_FALSE(gate.try_enter(0, 0));
+  ASSERT_TRUE(gate.seal(1, 1));
+  auto after = table(1, 1);
+  after.current = instance("b", 9002);
+  put(after);
+  auto next = gate.try_enter(0, 0);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->target().id, "b");
+  EXPECT_EQ(stuck->target().id, "a") << "where it began";
+  next->finish(true, Micros{1});
+  next.reset();
+  // The next hold is one like any other.
+  EXPECT_EQ(hold(2).error().code, Code::refused);
+}
+
 TEST_F(GateTest, ASessionThatBecomesUnmovableWhileDrainingEndsTheHold) {
   auto working = gate.try_enter(0, 0);
   ASSERT_TRUE(hold());

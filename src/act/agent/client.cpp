@@ -98,7 +98,12 @@ class RemotePromoter final : public Promoter {
     return as<std::string>(caller_.ask("promote", {{"who", authority(who)}, {"instance", shadow}}, kStep, stop));
   }
   Result<bool> writable(const Instance& instance, std::stop_token stop) override {
-    return as<bool>(caller_.ask("writable", {{"instance", instance}}, kLook, stop));
+    auto answer = as<bool>(caller_.ask("writable", {{"instance", instance}}, kLook, stop));
+    if (answer || (answer.error().code != Code::unreachable && answer.error().code != Code::timeout)) return answer;
+    // That nobody could look says nothing of the instance.
+    if (const auto there = caller_.ask("ping", json::object(), kLook, stop); !there)
+      return fail(Code::io, "no agent could look: " + there.error().what);
+    return answer;
   }
   Result<std::string> revive(const Authority& who, const Instance& primary, std::stop_token stop) override {
     return as<std::string>(caller_.ask("revive", {{"who", authority(who)}, {"instance", primary}}, kStart, stop));

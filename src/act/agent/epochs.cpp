@@ -195,7 +195,7 @@ Result<Leave> EpochBook::begin(const Authority& who, Step step, const InstanceId
       break;
     case Step::assess:
       if (r.promoting_epoch >= who.epoch)
-        return fail(Code::refused, fmt::format("nothing is brought over under epoch {}: a promotion was begun", who.epoch));
+        return fail(Code::conflict, fmt::format("nothing is brought over under epoch {}: a promotion was begun", who.epoch));
       if (r.fenced_epoch != who.epoch)
         return fail(Code::refused, fmt::format("nothing is brought over under epoch {}: no fence is proven under it",
                                                who.epoch));

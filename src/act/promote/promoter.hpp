@@ -49,6 +49,8 @@ class Promoter {
                                  std::uint64_t loss_max_bytes, std::stop_token stop) = 0;
   // Requires: the old primary is fenced. After an error the answer is unknown: ask writable() before going on.
   virtual Result<std::string> promote(const Authority& who, const Instance& shadow, std::stop_token stop) = 0;
+  // A real write over a fresh connection, taken back. Errors unreachable and timeout: the instance did not answer. Others:
+  // nobody could ask it.
   virtual Result<bool> writable(const Instance& instance, std::stop_token stop) = 0;
   // Starts a fenced old primary again as primary; refused if the shadow was promoted in this or a later epoch.
   virtual Result<std::string> revive(const Authority& who, const Instance& primary, std::stop_token stop) = 0;

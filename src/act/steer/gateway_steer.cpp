@@ -30,14 +30,17 @@ class GatewaySteer final : public Steer {
   }
 
   Result<std::vector<GatewayAck>> hold(const ResourceId& resource, std::uint64_t term, std::uint64_t next_epoch,
-                                       const HoldPolicy& policy, std::stop_token stop) override {
+                                       const HoldPolicy& policy, bool abandon, std::stop_token stop) override {
     // One that is down would only be found once the others have parked their clients.
     FS_CHECK(all(
         ask_all(resource, [](const GatewayAddress&) { return json{{"verb", "ping"}}; }, settings_.call_timeout, stop)));
     const auto answers = ask_all(
         resource,
         [&](const GatewayAddress&) {
-          return json{{"verb", "hold"}, {"resource", resource}, {"term", term}, {"next_epoch", next_epoch}, {"policy", policy}};
+          json request{
+              {"verb", "hold"}, {"resource", resource}, {"term", term}, {"next_epoch", next_epoch}, {"policy", policy}};
+          if (abandon) request["abandon"] = true;
+          return request;
         },
         policy.budget + settings_.call_timeout, stop);
     auto held = acks(answers);

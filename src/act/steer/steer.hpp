@@ -30,8 +30,9 @@ class Steer {
   // version, epoch or term.
   virtual Result<std::vector<GatewayAck>> apply(const RouteTable& table, std::stop_token stop) = 0;
   // Parks new work everywhere, returns once nothing is in flight anywhere; over budget releases all and returns timeout.
+  // With `abandon` it returns at once: what is in flight at a dead side ends when that is fenced.
   virtual Result<std::vector<GatewayAck>> hold(const ResourceId& resource, std::uint64_t term, std::uint64_t next_epoch,
-                                               const HoldPolicy& policy, std::stop_token stop) = 0;
+                                               const HoldPolicy& policy, bool abandon, std::stop_token stop) = 0;
   // Durable on every gateway when it returns. refused: a lease has lapsed; conflict: an incarnation changed.
   virtual Result<void> seal(const ResourceId& resource, std::uint64_t term, std::uint64_t next_epoch,
                             const std::vector<GatewayAck>& acks, std::stop_token stop) = 0;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "kinds/postgres/assess.hpp"
 #include "kinds/postgres/control.hpp"
 #include "kinds/postgres/data_dir.hpp"
 #include "kinds/postgres/fence.hpp"
@@ -18,6 +19,7 @@
 #include "kinds/postgres/standby.hpp"
 #include "kinds/postgres/wal.hpp"
 #include "kinds/postgres/warm.hpp"
+#include "kinds/postgres/write_probe.hpp"
 
 namespace foreshadow::kinds::postgres {
 namespace {
@@ -89,9 +91,9 @@ class HostPromoter final : public act::Promoter {
     return prepare_cluster(settings_, primary, shadow, warm_, std::move(stop));
   }
 
-  Result<act::Finding> assess(const act::Authority&, const Instance& primary, const Instance&, std::uint64_t,
-                              std::stop_token) override {
-    return fail(Code::refused, "what is lost of " + primary.id + " is not known");
+  Result<act::Finding> assess(const act::Authority& who, const Instance& primary, const Instance& shadow,
+                              std::uint64_t loss_max_bytes, std::stop_token stop) override {
+    return assess_cluster(settings_, who, primary, shadow, loss_max_bytes, std::move(stop));
   }
 
   Result<std::string> fence(const act::Authority&, const Instance& primary, const Instance& shadow,
@@ -164,19 +166,7 @@ class HostPromoter final : public act::Promoter {
   }
 
   Result<bool> writable(const Instance& instance, std::stop_token stop) override {
-    auto control = Control::connect(instance.endpoint, settings_, stop);
-    if (!control) return tl::make_unexpected(control.error());
-    FS_TRY(rows, control->query("SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool",
-                                kQuery, stop));
-    if (rows.at(0).at(0) == "t") return false;
-    // A real write: a transaction id and a WAL record, taken back. A full volume or a broken disk says no here.
-    for (const char* sql : {"BEGIN", "SELECT pg_current_xact_id()",
-                            "SELECT pg_logical_emit_message(true, 'foreshadow', 'write probe')", "ROLLBACK"}) {
-      auto done = control->query(sql, kQuery, stop);
-      if (!done && done.error().code == Code::refused) return false;
-      if (!done) return tl::make_unexpected(done.error());
-    }
-    return true;
+    return try_write(instance, settings_, std::move(stop));
   }
 
   Result<std::string> revive(const act::Authority&, const Instance& primary, std::stop_token stop) override {

@@ -55,6 +55,16 @@ TEST_F(EpochBookTest, LowerTermsAndEpochsAreRefusedAlsoAfterARestart) {
   EXPECT_TRUE(book->begin({"other", 1, 1}, Step::fence, "x")) << "resources are apart";
 }
 
+TEST_F(EpochBookTest, NothingIsBroughtOverWithoutAFenceNorAfterAPromotionWasBegun) {
+  EXPECT_EQ(refusal(1, Step::assess, "a"), Code::refused);
+  ASSERT_TRUE(book->begin(who(1), Step::fence, "a"));
+  EXPECT_EQ(refusal(1, Step::assess, "a"), Code::refused) << "it is not proven";
+  ASSERT_TRUE(book->end(who(1), Step::fence, "a", std::string("fenced")));
+  EXPECT_TRUE(book->begin(who(1), Step::assess, "a"));
+  ASSERT_TRUE(book->begin(who(1), Step::promote, "b"));
+  EXPECT_EQ(refusal(1, Step::assess, "a"), Code::conflict) << "told apart from a refusal: what was assessed stands";
+}
+
 TEST_F(EpochBookTest, PromotionNeedsAProvenFenceOfTheSameEpoch) {
   EXPECT_EQ(refusal(1, Step::promote, "b"), Code::refused);
   ASSERT_TRUE(book->begin(who(1), Step::fence, "a"));

@@ -64,7 +64,7 @@ struct GatewaySteerTest : ::testing::Test {
                                                      },
                                                      Millis{10'000}});
 
-  Result<std::vector<GatewayAck>> hold() { return steer->hold("shop", 1, 1, HoldPolicy{}, {}); }
+  Result<std::vector<GatewayAck>> hold() { return steer->hold("shop", 1, 1, HoldPolicy{}, false, {}); }
   Result<void> seal(const std::vector<GatewayAck>& acks) { return steer->seal("shop", 1, 1, acks, {}); }
 };
 
