@@ -37,8 +37,8 @@ asio::awaitable<Result<Exchange>> Session::exchange(Backend& b, std::string byte
   Exchange answers(ready);
   b.exchange = &answers;
   std::optional<Deadline> deadline;
-  if (within > Millis{0}) deadline.emplace(hub_->executor, within, [&] { close_quietly(b.socket); });
-  const bool sent = co_await send(b.socket, bytes);
+  if (within > Millis{0}) deadline.emplace(hub_->executor, within, [&] { b.conn->close(); });
+  const bool sent = co_await send(*b.conn, bytes);
   while (sent && !answers.done() && !b.dead && !closing_) co_await bell_.wait();
   b.exchange = nullptr;
   bell_.ring();
