@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "domain/histogram.hpp"
 #include "kinds/postgres/gateway/credentials.hpp"
 #include "kinds/postgres/gateway/dial.hpp"
 #include "kinds/postgres/gateway/link.hpp"
@@ -61,6 +62,7 @@ class Hub : public std::enable_shared_from_this<Hub>, public proxy::Settler {
   const std::shared_ptr<Dialer> dialer;
   const Credentials credentials;
   const std::shared_ptr<MirrorPool> mirror;
+  Histogram work_lengths;  // of transactions, their client's own pauses among it
   int warming = 0;  // connections to the shadow being opened ahead of time, over all sessions
 
  private:

@@ -22,6 +22,7 @@ class PostgresProtocol final : public proxy::Protocol {
     co_await session->run();
   }
 
+  void describe(GatewayReport& report) const override { report.work_lengths = hub_->work_lengths; }
   void stop() override { hub_->stop(); }
 
  private:

@@ -164,7 +164,9 @@ void Script::compact() {
       continue;
     }
     const bool role = at->kind != Item::Kind::reset_all && is_role(at->name);
-    const bool said_again = role                                ? later_roles.contains(at->name)
+    // A session's user who is set anew takes the role back, whatever became of that role meanwhile.
+    const bool taken_back = at->name == "role" && later_roles.contains("session authorization");
+    const bool said_again = role                                ? taken_back || later_roles.contains(at->name)
                             : at->kind == Item::Kind::reset_all ? all_later
                                                                 : all_later || later.contains(at->name);
     if (said_again) {

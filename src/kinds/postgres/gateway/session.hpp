@@ -190,6 +190,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string unit_tag_;
   Capture capture_;
   Clock::time_point unit_began_{};
+  Clock::time_point unit_entered_{};  // the gate: a hold waits for it from then on
   std::optional<Clock::time_point> owed_since_;
   proxy::Micros served_{0};
 

@@ -76,6 +76,7 @@ asio::awaitable<Session::Begun> Session::try_begin(const Piece& first, Clock::ti
     unit_sent_ = fatal_said_ = unit_failed_ = closed_request_ = false;
     unit_tag_.clear();
     unit_began_ = arrived;
+    unit_entered_ = Clock::now();
     owed_since_.reset();
     served_ = proxy::Micros{0};
     capture_ = {};

@@ -125,6 +125,8 @@ void Session::unit_ended() {
     hub_->mirror->submit(std::move(job), startup_);
   }
   capture_ = {};
+  hub_->work_lengths.record(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<proxy::Micros>(Clock::now() - unit_entered_).count()));
   pass_->finish(true, served_);
   pass_.reset();
 }

@@ -136,7 +136,11 @@ class Edge {
     on_loop([&] { return gate_->release(1, next_epoch), 0; });
   }
   GatewayReport report() {
-    return on_loop([&] { return gate_->report(); });
+    return on_loop([&] {
+      auto report = gate_->report();
+      protocol_->describe(report);
+      return report;
+    });
   }
   int unmovable() {
     int n = 0;

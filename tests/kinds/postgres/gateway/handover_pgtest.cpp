@@ -241,6 +241,18 @@ TEST_F(PgHandover, idle_sessions_outlive_a_fenced_primary_while_sealed) {
   EXPECT_EQ(c.take(PQgetResult(c.raw())).value, "1");
 }
 
+// Also while its server has nothing to do: a hold waits for the client's pauses in a transaction, too.
+TEST_F(PgHandover, what_a_hold_would_wait_for_is_told_with_the_pauses_in_it) {
+  Client c(edge_->port());
+  ASSERT_TRUE(c.query("BEGIN").ok);
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_TRUE(eventually([&] { return std::chrono::steady_clock::now() - began > std::chrono::milliseconds{50}; }));
+  ASSERT_TRUE(c.query("COMMIT").ok);
+  const auto report = edge_->report();
+  ASSERT_TRUE(report.work_lengths);
+  EXPECT_GE(report.work_lengths->quantile_us(1), 50'000);
+}
+
 TEST_F(PgHandover, a_held_statement_can_be_cancelled_and_does_nothing) {
   Client c(edge_->port());
   ASSERT_TRUE(c.query("SELECT 1").ok);

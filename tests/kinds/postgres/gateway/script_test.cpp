@@ -75,6 +75,8 @@ TEST(Script, what_is_said_again_unchanged_is_no_news) {
   s.set("session authorization", "SET SESSION AUTHORIZATION y");
   s.set("role", "SET ROLE x");
   EXPECT_NE(all(s).find("y ; SET ROLE x"), std::string::npos) << "the one takes the other back";
+  s.set("session authorization", "SET SESSION AUTHORIZATION z");
+  EXPECT_EQ(all(s).find("SET ROLE x"), std::string::npos) << "the role may have been dropped since";
 }
 
 TEST(Script, a_statement_keeps_the_settings_it_was_made_under) {
