@@ -157,10 +157,12 @@ std::string story_text(const Story& story, const Terminal& terminal) {
   if (!story.outcome) return out + "  not known yet\n";
   const auto& o = *story.outcome;
   out += fmt::format("  {}: {}\n", to_string(o.verdict), harmless(o.why));
-  out += fmt::format(
-      "  predicted {} UTC, score {:.2f} within {}; the old primary {}; {:.2f} of the load was mirrored to it\n",
-      day_clock_text(o.predicted_at), o.score, format_duration(o.horizon),
-      o.failed_at ? "failed " + clock_text(*o.failed_at) : std::string("did not fail"), o.load_ratio);
+  // An operator's handover, or a failover, rests on no prediction.
+  if (o.horizon > Millis{0})
+    out += fmt::format(
+        "  predicted {} UTC, score {:.2f} within {}; the old primary {}; {:.2f} of the load was mirrored to it\n",
+        day_clock_text(o.predicted_at), o.score, format_duration(o.horizon),
+        o.failed_at ? "failed " + clock_text(*o.failed_at) : std::string("did not fail"), o.load_ratio);
   if (story.tuning)
     out += fmt::format("  thresholds since: {:.2f} and {:.2f}: {}\n", story.tuning->shadowing_threshold,
                        story.tuning->critical_threshold, harmless(story.tuning->why));

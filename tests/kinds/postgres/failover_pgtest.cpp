@@ -236,10 +236,11 @@ TEST(PgFailover, AnUnreadableDiskIsTouchedByNobodyAndTheCommandIsTold) {
   Pair pair;
   pair.make_shadow();
   lag_and_die(pair);
-  const auto log = pair.primary.data_dir + "/pg_wal";
+  // Gone rather than closed: an agent of root's reads what is closed.
+  const auto log = pair.primary.data_dir + "/pg_wal", away = pair.primary.data_dir + "/away";
   const auto promoter = pair.promoter();
   ASSERT_OK(promoter->fence(pair.who(1), pair.primary, pair.shadow, {}));
-  ASSERT_EQ(::chmod(log.c_str(), 0), 0);
+  ASSERT_EQ(::rename(log.c_str(), away.c_str()), 0);
   const auto refused = promoter->assess(pair.who(1), pair.primary, pair.shadow, 1 << 30, {});
   EXPECT_CODE(refused, Code::refused);
   EXPECT_NE(refused.error().what.find("foreshadow failover shop --accept-data-loss any"), std::string::npos)
@@ -247,7 +248,7 @@ TEST(PgFailover, AnUnreadableDiskIsTouchedByNobodyAndTheCommandIsTold) {
   EXPECT_EQ(sql(pair.shadow, "SELECT pg_is_in_recovery()"), "t");
   // It cannot start either, and says so; a person mends the disk, and nothing was lost.
   EXPECT_FALSE(promoter->revive(pair.who(1), pair.primary, {}).has_value());
-  ASSERT_EQ(::chmod(log.c_str(), 0700), 0);
+  ASSERT_EQ(::rename(away.c_str(), log.c_str()), 0);
   ASSERT_OK(promoter->revive(pair.who(1), pair.primary, {}));
   EXPECT_EQ(sql(pair.primary, "SELECT v FROM t"), "acknowledged");
 }
