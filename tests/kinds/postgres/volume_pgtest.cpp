@@ -117,7 +117,9 @@ TEST(PgVolume, DeadShadowDoesNotShortenThePrimarysLife) {
               static_cast<unsigned long long>(slotted.written), control.wal_bytes, shadowed.wal_bytes,
               slotted.wal_bytes);
   ASSERT_GT(control.written, 10'000'000U);
-  EXPECT_GE(static_cast<double>(shadowed.written), 0.97 * static_cast<double>(control.written));
+  // Where the last checkpoint falls is worth some percent of the volume from run to run, also without a shadow; a slot
+  // takes three quarters of it.
+  EXPECT_GE(static_cast<double>(shadowed.written), 0.9 * static_cast<double>(control.written));
   // pg_wal stays what max_wal_size allows, shadow or not.
   EXPECT_LE(shadowed.wal_bytes, control.wal_bytes + (2 << 20));
   EXPECT_LT(static_cast<double>(slotted.written), 0.5 * static_cast<double>(control.written));
